@@ -153,9 +153,9 @@ impl TxnExplainer<'_, '_> {
         self.table.element(version).map_or(&Value::Nil, |element| element.value)
     }
 
-    /// The process of a transaction, as text.
+    /// The author of a transaction, as messages name it.
     pub(super) fn client(&self, txn: u32) -> String {
-        self.operations[self.txn(txn).operation as usize].process.to_string()
+        self.operations[self.txn(txn).operation as usize].actor().to_string()
     }
 
     /// The micro-operations and the index of a transaction.

@@ -374,4 +374,10 @@ fn a_verdict_begins_with_an_example() {
     let long = lists(&history("0?rx,ay1 1?ry,az1 2?rz,ax1 0!rx,ay1 1!ry,az1 2!rz,ax1"));
     assert!(long.message.contains("and 2 further dependencies lead back: G"), "{}", long.message);
     assert!(long.message.contains("; not strict-serializable (1 × "), "{}", long.message);
+    let client = lists(&history("0?ax1 0! 4?rx 4!rx").with_concurrency(3));
+    assert!(
+        client.message.starts_with("client 1 read x = [] after client 0"),
+        "{}",
+        client.message
+    );
 }
