@@ -246,7 +246,23 @@ impl TxnCheck<'_, '_> {
             .map(|version| self.explainer.table.writer(*version))
             .filter(|writer| *writer != NONE);
         let operations = writers.map(|writer| self.explainer.txn(writer).invoked).collect();
+        let authors: Vec<_> = cycle
+            .iter()
+            .map(|version| match self.explainer.table.writer(*version) {
+                NONE => self.explainer.value(*version).to_string(),
+                writer => {
+                    let author = self.explainer.client(writer);
+                    format!("{} of {author}", self.explainer.value(*version))
+                }
+            })
+            .collect();
+        let example = format!(
+            "the order of transactions puts {} before {} again in key {key}: cyclic-versions",
+            authors.join(" before "),
+            self.explainer.value(cycle[0])
+        );
         let (name, count, steps) = ("cyclic-versions".to_owned(), cycles.len(), Vec::new());
+        self.examples.insert(name.clone(), example);
         self.findings.push(Finding { name, count, message, steps, operations });
     }
 

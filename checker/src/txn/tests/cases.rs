@@ -380,4 +380,8 @@ fn a_verdict_begins_with_an_example() {
         "{}",
         client.message
     );
+    let cyclic = registers_by(&registers(&history("0?wx1 0! 1?rx 1!rx")), ALL);
+    let told =
+        "the order of transactions puts 1 of process 0 before nil before 1 again in key \"x\"";
+    assert!(cyclic.message.starts_with(told), "{}", cyclic.message);
 }
