@@ -218,6 +218,7 @@ impl Driver {
     }
 
     fn carry_out_one(&mut self, output: Output<ReplySender>) {
+        self.flush_trace_before(&output);
         match output {
             Output::Write(persist) => self.queue_write(persist),
             Output::Send { to, message } => drop(self.links.send(to, Frame::Raft(message))),
@@ -241,6 +242,21 @@ impl Driver {
             )),
             Output::Done(effect) => self.record_effect(&effect),
             Output::Failed(why) => self.clock.failure = Some(why),
+        }
+    }
+
+    /// What leaves this replica must not be ahead of its trace, which would then miss the cause of
+    /// what others do.
+    fn flush_trace_before(&self, output: &Output<ReplySender>) {
+        let leaves = matches!(
+            output,
+            Output::Send { .. }
+                | Output::Forward { .. }
+                | Output::ForwardResult { .. }
+                | Output::Reply(_)
+        );
+        if let Some(trace) = self.trace.as_ref().filter(|_| leaves) {
+            trace.flush();
         }
     }
 

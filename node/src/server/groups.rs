@@ -74,6 +74,11 @@ impl ReplicaContext<'_> {
         queues: Queues,
     ) -> Result<StartedReplica, String> {
         let start = storage.end();
+        for (group, stored) in (0..).zip(&stored) {
+            if let Some(trace) = self.trace_of_group(group) {
+                trace.record_start(stored);
+            }
+        }
         let runtimes: Vec<Runtime<ReplySender>> = (0..)
             .zip(stored)
             .map(|(group, stored)| Runtime::new(self.runtime_config(group, start), stored))
@@ -117,7 +122,7 @@ impl ReplicaContext<'_> {
         runtime: Runtime<ReplySender>,
         (disk, published): (mpsc::UnboundedSender<LogWrite>, PublishedStatus),
     ) -> Driver {
-        let Self { settings, members, links, trace, log } = self;
+        let Self { settings, members, links, log, .. } = self;
         let several = settings.groups > 1;
         Driver {
             group,
@@ -127,12 +132,14 @@ impl ReplicaContext<'_> {
             disk,
             published,
             log: if several { log.of_group(group) } else { log.clone() },
-            trace: trace.as_ref().map(|trace| match several {
-                true => trace.of_group(group),
-                false => trace.clone(),
-            }),
+            trace: self.trace_of_group(group),
             clock: Clock::default(),
         }
+    }
+
+    fn trace_of_group(&self, group: GroupId) -> Option<Trace> {
+        let several = self.settings.groups > 1;
+        self.trace.as_ref().map(|trace| if several { trace.of_group(group) } else { trace.clone() })
     }
 
     fn runtime_config(&self, group: GroupId, start: u64) -> RuntimeConfig {

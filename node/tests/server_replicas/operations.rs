@@ -188,10 +188,20 @@ async fn a_trace_has_a_line_for_every_event() {
     let text = std::fs::read_to_string(&path).expect("a trace");
     let lines: Vec<serde_json::Value> =
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    for event in ["append", "commit", "durable", "role", "snapshot", "vote"] {
+    for event in ["append", "commit", "durable", "rewrite", "role", "snapshot", "start", "vote"] {
         assert!(lines.iter().any(|line| line["event"] == event), "{event}: {text}");
     }
     assert!(lines.iter().all(|line| line["replica"] == "n1" && line["term"].is_u64()), "{text}");
+    let with_digests = |event: &str| {
+        let mut events = lines.iter().filter(|line| line["event"] == event);
+        events.all(|line| {
+            line["entries"].as_array().is_some_and(|entries| {
+                let from = line["from"].as_u64().unwrap_or_default();
+                entries.len() as u64 == line["to"].as_u64().unwrap_or_default() + 1 - from
+            })
+        })
+    };
+    assert!(with_digests("append") && with_digests("commit"), "{text}");
     let role = |role: &str| lines.iter().filter(|line| line["role"] == role).count();
     assert_eq!((role("leader"), role("candidate")), (2, 2), "{text}");
 }

@@ -49,6 +49,7 @@ impl RunDirectory {
                 Ok(()) => {
                     let directory = Self { path };
                     create_directory(&directory.path.join("logs"))?;
+                    create_directory(&directory.path.join("trace"))?;
                     return Ok(directory);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => (),
@@ -88,15 +89,22 @@ impl RunDirectory {
         std::path::absolute(&path).unwrap_or(path)
     }
 
-    /// Removes the data of the replicas.
+    /// The protocol trace of the replica on a host, as an absolute path, like [`Self::data_dir`].
+    pub fn trace_path(&self, replica: &str) -> PathBuf {
+        let path = self.path.join("trace").join(format!("{replica}.jsonl"));
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    /// Removes the data and the protocol traces of the replicas.
     pub fn remove_data(&self) -> Result<()> {
-        let data = self.path.join("data");
-        match fs::remove_dir_all(&data) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("{} cannot be removed", data.display()))
+        ["data", "trace"].into_iter().map(|name| self.path.join(name)).try_for_each(|directory| {
+            match fs::remove_dir_all(&directory) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(error).with_context(|| format!("{} cannot be removed", directory.display()))
+                }
+                _ => Ok(()),
             }
-            _ => Ok(()),
-        }
+        })
     }
 
     /// Writes a file atomically.

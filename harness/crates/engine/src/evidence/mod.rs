@@ -12,6 +12,7 @@ mod liveness;
 
 pub(crate) use coverage::measure_coverage;
 
+use crate::invariants::find_exit_line;
 use checker::history::{History, Kind, Operation, Value};
 use liveness::is_read_only;
 use records::record::{CheckRecord, FaultRecord, FaultState, Reason, ReplicaExit, Validity};
@@ -115,7 +116,10 @@ fn failed_checks(facts: &Facts<'_>) -> Vec<Reason> {
 
 fn exit_objections(facts: &Facts<'_>) -> Vec<Reason> {
     let told = |death: &ReplicaExit| {
-        (death.how.clone(), format!("{} exited unexpectedly: {}", death.replica, death.how))
+        let line = find_exit_line(&death.log).map(|line| format!("; its log says: {line}"));
+        let line = line.unwrap_or_default();
+        let ReplicaExit { replica, how, .. } = death;
+        (how.clone(), format!("{replica} exited unexpectedly: {how}{line}"))
     };
     let wrong = count_repeats(facts.deaths.iter().map(told), "exits");
     let excused = count_repeats(facts.doubtful.iter().map(told), "exits");

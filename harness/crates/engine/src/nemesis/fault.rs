@@ -31,6 +31,15 @@ pub trait Nemesis: Sync {
     fn requirements(&self) -> &'static [Requirement] {
         &[]
     }
+    /// Whether it changes what a replica had made durable, so that no protocol can keep its promises
+    /// on that disk.
+    fn corrupts_data(&self) -> bool {
+        false
+    }
+    /// Whether it may start a replica again without anything that it had made durable.
+    fn empties_disk(&self) -> bool {
+        false
+    }
     /// Why this machine cannot do it, and what to do; `None` where it can, as was tried just now.
     fn unsupported_here(&self) -> Option<String> {
         None

@@ -153,14 +153,24 @@ fn convert_measurements(verdict: &Verdict) -> Result<BTreeMap<String, serde_json
     verdict.measured.iter().map(json).collect()
 }
 
+/// The results of all checks.
+pub(crate) struct RunChecks {
+    /// Those of the workload, on the history.
+    pub history: Vec<CheckRecord>,
+    /// Those on what the replicas wrote and reported, which decide no consistency.
+    pub invariants: Vec<CheckRecord>,
+}
+
 /// The verdict on a run.
 pub(crate) fn make_verdict(
     plan: &Plan,
     closed: &DispatcherResults,
     history: &History,
-    checks: Vec<CheckRecord>,
+    checks: RunChecks,
     phases: Phases,
 ) -> VerdictRecord {
+    let RunChecks { history: own, invariants } = checks;
+    let checks = [own.as_slice(), &invariants].concat();
     let of = |doubtful: bool| {
         let such = closed.exits.iter().filter(move |exit| exit.disk_was_corrupt == doubtful);
         such.map(UnexpectedExit::to_record).collect::<Vec<_>>()
@@ -197,7 +207,7 @@ pub(crate) fn make_verdict(
             format!("after {after:.1} s by --fail-fast: {what}")
         }),
         bugs: plan.config.bugs.clone(),
-        sentence: summarize_verdict(plan, validity, &reasons, &checks),
+        sentence: summarize_verdict(plan, validity, &reasons, &own),
         reasons,
         not_asked: unchecked_properties(plan.system.no_failover_reason(), &closed.faults),
         checks,

@@ -18,10 +18,12 @@ mod setup;
 pub mod swarm;
 
 use crate::clock::Clock;
+use crate::invariants::{LogFile, Sources, check_invariants};
 use crate::live::LiveView;
 use crate::nemesis::executor::{Executor, NemesisOutcome};
 use crate::nemesis::{Cluster, Telemetry, script};
 use crate::status_poller::{StatusPoller, StatusReport};
+use crate::system::Feature;
 use anyhow::{Context as _, Result};
 use checker::History;
 pub use context::RunContext;
@@ -31,7 +33,10 @@ pub use judge::{check_names, record_validity};
 use online_check::OnlineMonitor;
 use plan::Plan;
 use records::RunDirectory;
-use records::record::{DiskFaultBackend, FORMAT, Machine, Net, RunRecord, Timings, VerdictRecord};
+use records::record::{
+    CheckRecord, DiskFaultBackend, FORMAT, FaultRecord, Machine, Net, RunRecord, Timings,
+    VerdictRecord,
+};
 use records::replica_log::ReplicaTelemetry;
 pub use setup::SetupError;
 use std::net::SocketAddr;
@@ -277,6 +282,29 @@ impl RunningCluster {
         Ok((executor, phases))
     }
 
+    /// Checks what no replica may ever do, on what the replicas wrote and reported.
+    fn check_invariants(
+        &self,
+        faults: &[FaultRecord],
+        observed: &ReplicaTelemetry,
+    ) -> Vec<CheckRecord> {
+        let system = self.plan.system;
+        let traces = self.record.replicas.iter().filter_map(|replica| {
+            let text = std::fs::read(self.directory.trace_path(&replica.name)).ok()?;
+            let file = format!("trace/{}.jsonl", replica.name);
+            Some((file, String::from_utf8_lossy(&text).into_owned()))
+        });
+        check_invariants(&Sources {
+            logs: &LogFile::read_all(&self.directory.file_path("logs")),
+            traces: &traces.collect::<Vec<_>>(),
+            observations: &observed.observations,
+            faults,
+            bugs: &self.plan.config.bugs,
+            log_rules: system.log_rules(),
+            one_leader_per_term: system.has_feature(Feature::OneLeaderPerTerm),
+        })
+    }
+
     /// Judges what happened and writes it all down.
     fn judge_run(
         mut self,
@@ -289,13 +317,17 @@ impl RunningCluster {
         let checks = judge::run_checks(&self.plan, &history, &self.context.stop);
         phases.interrupted |= *self.context.stop.borrow();
         let checks = judge::record_checks(&checks, &self.directory)?;
+        let names = self.record.replicas.iter().map(|replica| replica.name.as_str());
+        let observed = ReplicaTelemetry::read(&self.directory, names);
+        let checks = judge::RunChecks {
+            history: checks,
+            invariants: self.check_invariants(&closed.faults, &observed),
+        };
         let verdict = judge::make_verdict(&self.plan, &closed, &history, checks, phases);
         self.record.timings.judged_ms = Some(self.context.elapsed_ms());
         self.directory.write_json("run.json", &self.record)?;
         self.directory.write_json("verdict.json", &verdict)?;
         let path = self.directory.path().display().to_string();
-        let names = self.record.replicas.iter().map(|replica| replica.name.as_str());
-        let observed = ReplicaTelemetry::read(&self.directory, names);
         let report = report::Run {
             record: &self.record,
             verdict: &verdict,

@@ -196,6 +196,7 @@ fn make_launch(plan: &Plan, network: &Network, host: HostId, directory: &RunDire
     Launch {
         host,
         data: directory.data_dir(&host.to_string()),
+        trace: directory.trace_path(&host.to_string()),
         peers: hosts.into_iter().map(|peer| (peer, network.dial_addr(host, peer))).collect(),
         listen_client: network.listen_addr(host, Port::Client),
         listen_peer: network.listen_addr(host, Port::Peer),

@@ -1,6 +1,7 @@
 //! What an adapter to a system under test provides.
 
 use super::client::{Client, ClientOptions};
+use crate::invariants::LogRules;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
@@ -60,6 +61,10 @@ pub trait System: Sync {
     fn log_files(&self, _launch: &Launch) -> Vec<PathBuf> {
         Vec::new()
     }
+    /// Which lines of its logs convict it, besides those that are never normal.
+    fn log_rules(&self) -> LogRules {
+        LogRules::default()
+    }
     /// How a replica is asked to exit when a run is over, if not by killing it.
     fn shutdown_signal(&self) -> Option<ShutdownSignal> {
         None
@@ -111,6 +116,8 @@ pub enum Feature {
     ExtraArguments,
     /// Leadership can be transferred: clients have a [`super::LeaderTransfer`].
     LeaderTransfer,
+    /// At most one leader is elected in a term, and replicas report both.
+    OneLeaderPerTerm,
     /// They report their leader.
     ReportsLeader,
     /// All must reach a replica at one address, so that each needs a host of its own.
@@ -132,6 +139,8 @@ pub struct Launch {
     pub host: HostId,
     /// Its data directory.
     pub data: PathBuf,
+    /// Where it may write a trace of its protocol.
+    pub trace: PathBuf,
     /// Where it reaches each replica, itself included.
     pub peers: Vec<(HostId, SocketAddr)>,
     /// Where it listens for clients.

@@ -15,6 +15,7 @@ use self::description::SystemDescription;
 use self::file::fill_template;
 use super::adapter::{Feature, Launch, Program, ShutdownSignal, System};
 use super::client::{Client, ClientOptions};
+use crate::invariants::LogRules;
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
@@ -103,6 +104,10 @@ impl System for CustomSystem {
             (false, true) => &[Feature::ReportsLeader],
             (false, false) => &[],
         }
+    }
+
+    fn log_rules(&self) -> LogRules {
+        self.described.log_rules()
     }
 
     fn no_failover_reason(&self) -> Option<&'static str> {

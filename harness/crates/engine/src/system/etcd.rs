@@ -62,7 +62,12 @@ impl System for Etcd {
     }
 
     fn features(&self) -> &'static [Feature] {
-        &[Feature::LeaderTransfer, Feature::ReportsLeader, Feature::SeparateHosts]
+        &[
+            Feature::LeaderTransfer,
+            Feature::OneLeaderPerTerm,
+            Feature::ReportsLeader,
+            Feature::SeparateHosts,
+        ]
     }
 
     fn replica_program(&self, launch: &Launch) -> Program {

@@ -74,7 +74,12 @@ impl System for RaftKv {
     }
 
     fn features(&self) -> &'static [Feature] {
-        &[Feature::ExtraArguments, Feature::LeaderTransfer, Feature::ReportsLeader]
+        &[
+            Feature::ExtraArguments,
+            Feature::LeaderTransfer,
+            Feature::OneLeaderPerTerm,
+            Feature::ReportsLeader,
+        ]
     }
 
     fn swarm_choices(&self) -> SwarmChoices {
@@ -162,6 +167,9 @@ fn build_program(launch: &Launch, name: &str, way: Vec<OsString>) -> Program {
     flag("--seed", launch.seed.to_string().into());
     if !launch.bugs.is_empty() {
         flag("--unsafe", launch.bugs.join(",").into());
+    }
+    if !launch.args.iter().any(|arg| arg.starts_with("--trace")) {
+        args.extend(["--trace".into(), launch.trace.clone().into()]);
     }
     args.extend(way);
     if launch.consistency == ReadConsistency::Lease {

@@ -92,6 +92,10 @@ impl Nemesis for Corruption {
         &[Requirement::Disks]
     }
 
+    fn corrupts_data(&self) -> bool {
+        true
+    }
+
     fn unsupported_here(&self) -> Option<String> {
         disk::no_disk_faults_reason().map(|why| format!("{why}; do without {}", self.name))
     }

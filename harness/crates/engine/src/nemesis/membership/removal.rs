@@ -44,6 +44,10 @@ impl Nemesis for Removal {
          and lets a new one join in its place"
     }
 
+    fn empties_disk(&self) -> bool {
+        true
+    }
+
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
         VARIANTS
     }

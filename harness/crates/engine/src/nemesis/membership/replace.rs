@@ -35,6 +35,10 @@ impl Nemesis for Replace {
          in one change of the members"
     }
 
+    fn empties_disk(&self) -> bool {
+        true
+    }
+
     fn variants(&self) -> &'static [(&'static str, &'static str)] {
         VARIANTS
     }

@@ -6,10 +6,11 @@
 //! what it needs, and may only name what exists.
 
 use super::description::{
-    ClientProgram, LeaderQuery, ReadinessCheck, RequestTemplate, StopRequest, SystemDescription,
-    VariantTemplate,
+    ClientProgram, LeaderQuery, LogPatterns, ReadinessCheck, RequestTemplate, StopRequest,
+    SystemDescription, VariantTemplate,
 };
 use crate::spelling::nearest_word;
+use regex_lite::Regex;
 use std::ops::Range;
 use toml::Spanned;
 use workloads::Object;
@@ -67,6 +68,7 @@ pub(super) fn check_description(described: &SystemDescription) -> Result<(), Des
     check_replica(described)?;
     check_variants(&described.variant)?;
     check_logs(&described.replica.logs)?;
+    check_patterns(&described.logs)?;
     described.ready.as_ref().map_or(Ok(()), check_ready)?;
     described.stop.as_ref().map_or(Ok(()), check_stop)?;
     described.leader.as_ref().map_or(Ok(()), check_leader)?;
@@ -117,6 +119,15 @@ fn check_variants(variants: &[VariantTemplate]) -> Result<(), DescriptionError> 
         seen.push(name);
     }
     Ok(())
+}
+
+fn check_patterns(logs: &LogPatterns) -> Result<(), DescriptionError> {
+    logs.convict.iter().chain(&logs.allow).try_for_each(|pattern| {
+        Regex::new(pattern.get_ref()).map(drop).map_err(|error| {
+            let why = format!("{:?} is no regular expression: {error}", pattern.get_ref());
+            DescriptionError::at_place(pattern, why)
+        })
+    })
 }
 
 /// Logs are kept as `n1-NAME`, so their names must differ.

@@ -31,6 +31,8 @@ pub(super) struct SystemDescription {
     /// Other ways to start its replicas.
     #[serde(default)]
     pub(super) variant: Vec<VariantTemplate>,
+    #[serde(default)]
+    pub(super) logs: LogPatterns,
 }
 
 /// Another way to start replicas: what their command and environment have besides.
@@ -42,6 +44,18 @@ pub(super) struct VariantTemplate {
     pub(super) args: Vec<Spanned<String>>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, Spanned<String>>,
+}
+
+/// Which lines of the replicas' logs convict, besides those that are never normal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct LogPatterns {
+    /// Regular expressions of lines that are violations.
+    #[serde(default)]
+    pub(super) convict: Vec<Spanned<String>>,
+    /// Regular expressions of lines that are none, whatever else matches.
+    #[serde(default)]
+    pub(super) allow: Vec<Spanned<String>>,
 }
 
 /// How a replica is started.

@@ -3,8 +3,10 @@
 use super::super::adapter::Launch;
 use super::check::{self, DescriptionError, find_object};
 use super::description::{RequestTemplate, SystemDescription};
+use crate::invariants::LogRules;
 use crate::spelling::nearest_word;
 use anyhow::{Result, anyhow};
+use regex_lite::Regex;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -49,6 +51,15 @@ impl SystemDescription {
             }
             None => vec![Object::Registers],
         }
+    }
+
+    /// Which lines of the logs convict.
+    pub(super) fn log_rules(&self) -> LogRules {
+        // Patterns that are none were refused when the file was read.
+        let compile = |patterns: &[Spanned<String>]| {
+            patterns.iter().filter_map(|pattern| Regex::new(pattern.get_ref()).ok()).collect()
+        };
+        LogRules { convict: compile(&self.logs.convict), allow: compile(&self.logs.allow) }
     }
 
     /// The words that start a replica, and what its environment has besides.
@@ -167,6 +178,7 @@ mod tests {
         let address: SocketAddr = "127.0.0.1:80".parse().expect("an address");
         let launch = |variant: Option<&str>| Launch {
             host: HostId(1),
+            trace: "/t".into(),
             data: PathBuf::from("/data"),
             peers: vec![(HostId(1), address)],
             listen_client: address,
