@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod bug;
 pub mod kv;
 pub mod raft;
 pub mod runtime;

@@ -230,11 +230,26 @@ pub fn decode_unverified(segments: &[Segment<'_>], groups: GroupId) -> DecodedLo
         .unwrap_or_else(|_| DecodedLog::with_groups(groups))
 }
 
+/// The same as another bug has it: damage in the middle is taken for a torn tail.
+pub fn decode_until_damage(segments: &[Segment<'_>], groups: GroupId) -> DecodedLog {
+    decode_with(segments, groups, ChecksumMode::Truncate)
+        .unwrap_or_else(|_| DecodedLog::with_groups(groups))
+}
+
+/// The refusal of a torn tail, which only a bug refuses.
+pub fn describe_torn_tail(segments: &[Segment<'_>], log: &DecodedLog) -> WalError {
+    let home = segments.iter().rev().find(|segment| segment.base <= log.end);
+    let segment = home.map_or(0, |segment| segment.base);
+    WalError { segment, offset: log.end - segment, kind: WalErrorKind::Undecodable }
+}
+
 /// What of the bytes is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ChecksumMode {
     /// What its checksum covers.
     Verify,
+    /// What its checksum covers, and all damage is taken for the end of the log.
+    Truncate,
     /// Everything.
     Ignore,
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use simulator::plan::Plan;
 use simulator::shrink::shrink_plan;
 use simulator::trace::Trace;
-use simulator::{BUGS, Bug};
+use simulator::{Bug, Place, VARIATIONS, Variation, all_bugs};
 use simulator::{Failure as SeedFailure, Outcome, SimConfig, run_simulation};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -49,6 +49,9 @@ pub(crate) struct SimArgs {
     /// Enable seeded bugs, separated by commas; the search ends at the first seed that fails.
     #[arg(long = "unsafe", value_name = "NAME", value_delimiter = ',')]
     bugs: Vec<String>,
+    /// Enable harmless variations, separated by commas.
+    #[arg(long = "vary", value_name = "NAME", value_delimiter = ',')]
+    variations: Vec<String>,
     /// Write the trace of the first seed to this file.
     #[arg(long, value_name = "FILE")]
     trace: Option<std::path::PathBuf>,
@@ -100,13 +103,6 @@ fn parse_setting(args: &SimArgs) -> Result<SimConfig> {
         ))
         .into());
     }
-    let bugs = args.bugs.iter().map(|name| {
-        let unknown = || {
-            let names = bug_names().join(", ");
-            format!("--unsafe {name}: there is no such bug; there are: {names}")
-        };
-        Bug::from_name(name).with_context(unknown)
-    });
     if args.seed.checked_add(args.seeds).is_none() {
         let SimArgs { seed, seeds, .. } = args;
         let why = format!("--seed {seed} leaves no room for --seeds {seeds}: the last is {LAST}");
@@ -120,13 +116,42 @@ fn parse_setting(args: &SimArgs) -> Result<SimConfig> {
         nodes: args.nodes,
         span,
         workload,
-        bugs: bugs.collect::<Result<_>>().map_err(usage_error)?,
+        bugs: parse_names("unsafe", &args.bugs, Bug::from_name, &bug_names())?,
+        variations: parse_names(
+            "vary",
+            &args.variations,
+            Variation::from_name,
+            &variation_names(),
+        )?,
     })
 }
 
-/// The names of the bugs that can be enabled.
+/// The switches of these names, which must be among those that the simulator has.
+fn parse_names<T, S: FromIterator<T>>(
+    option: &str,
+    names: &[String],
+    parse: impl Fn(&str) -> Option<T>,
+    known: &[&str],
+) -> Result<S> {
+    let switch = |name: &String| {
+        parse(name).filter(|_| known.contains(&name.as_str())).with_context(|| {
+            format!("--{option} {name}: the simulator has no such; it has: {}", known.join(", "))
+        })
+    };
+    names.iter().map(switch).collect::<Result<S>>().map_err(usage_error)
+}
+
+/// The names of the bugs that can be enabled: the server's are not simulated.
 pub(super) fn bug_names() -> Vec<&'static str> {
-    BUGS.iter().map(|(_, name, _)| *name).collect()
+    let simulated = all_bugs().filter(|(_, row)| row.place != Place::Server);
+    let mut names: Vec<_> = simulated.map(|(_, row)| row.name).collect();
+    names.sort_unstable();
+    names
+}
+
+/// The names of the variations that can be enabled.
+pub(super) fn variation_names() -> Vec<&'static str> {
+    VARIATIONS.iter().map(|row| row.name).collect()
 }
 
 fn write_trace(setting: &SimConfig, seed: u64, file: &std::path::Path) -> Result<()> {
@@ -243,10 +268,11 @@ fn format_failure(setting: &SimConfig, args: &SimArgs, seed: u64, failure: &Seed
     let lines: Vec<&str> = trace.text().lines().collect();
     let shown = lines.len().saturating_sub(TRACE_LINES);
     text += &lines[shown..].iter().map(|line| format!("    {line}\n")).collect::<String>();
-    let bugs = match args.bugs.as_slice() {
+    let option = |name: &str, values: &[String]| match values {
         [] => String::new(),
-        bugs => format!(" --unsafe {}", bugs.join(",")),
+        values => format!(" --{name} {}", values.join(",")),
     };
+    let bugs = option("unsafe", &args.bugs) + &option("vary", &args.variations);
     let SimArgs { nodes, workload, .. } = args;
     let limit = args.time_limit.as_millis();
     text += &format!(

@@ -91,6 +91,13 @@ impl Command {
         }
     }
 
+    /// Replaces the time of a session's command, as only a seeded bug does.
+    pub fn set_time(&mut self, time_ms: u64) {
+        if let Self::OpenSession { at_ms } | Self::Once { at_ms, .. } = self {
+            *at_ms = time_ms;
+        }
+    }
+
     /// Returns the number of bytes in keys and values.
     pub fn byte_size(&self) -> usize {
         match self {

@@ -5,7 +5,6 @@
 //! keys. [`Sessions`] make retries safe. [`Store`] is the replicated state, [`Outcome`] the result
 //! of a command. [`group_of`] maps a key to its group.
 
-mod bug;
 mod command;
 mod evaluate;
 mod outcome;
@@ -14,7 +13,6 @@ mod shard;
 mod store;
 mod txn;
 
-pub use bug::{BUGS, StoreBug};
 pub use command::{Command, DecodeError};
 pub use outcome::{Outcome, TxnResult};
 pub use session::{MAX_SESSIONS, SESSION_TTL_MS, Sessions};

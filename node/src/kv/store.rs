@@ -43,6 +43,11 @@ impl Store {
         }
     }
 
+    /// Returns the same state without any session, as only a seeded bug needs it.
+    pub fn without_sessions(&self) -> Self {
+        Self { sessions: Sessions::default(), ..self.clone() }
+    }
+
     /// Returns the client sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.sessions

@@ -4,7 +4,6 @@
 //! Every step is a log entry and follows from the log alone, so a new leader continues a change
 //! that its predecessor began. A step begins only when the previous one is committed.
 
-use super::bug::Bug;
 use super::effect::Effect;
 use super::entry::Payload;
 use super::membership::{ChangeError, Membership, MembershipChange};
@@ -13,6 +12,7 @@ use super::progress::Progress;
 use super::role::{LeaderState, RoleState};
 use super::server::Raft;
 use super::types::{Index, ServerId, Token};
+use crate::bug::Bug;
 use alloc::vec::Vec;
 
 /// How many entries a newcomer may lack when it becomes a voter: about one message of them.
@@ -57,10 +57,8 @@ impl Raft {
 
     /// Whether a step of a membership change may begin.
     fn can_change_membership(&self) -> bool {
-        let transfers =
-            matches!(&self.state, RoleState::Leader(leading) if leading.transfer.is_some());
         // A transfer target must hold the whole log, so the log must not grow (thesis §3.10).
-        !transfers
+        !self.is_transferring()
             // A new leader cannot tell yet whether the last configuration of an older term is
             // committed. With single-server changes two leaders could then get disjoint
             // majorities (Ongaro, raft-dev, July 2015); here it keeps changes sequential.
@@ -105,7 +103,9 @@ impl Raft {
     pub(super) fn continue_change(&mut self) {
         // C_new is appended only after C_old,new is committed (paper §6). Before that, C_old alone
         // could still elect a leader, and C_new would decide without it.
-        let committed = self.log.membership_index() <= self.commit_index;
+        let leaves_early =
+            self.log.membership().is_joint() && self.config.has_bug(Bug::LeaveJointEarly);
+        let committed = self.log.membership_index() <= self.commit_index || leaves_early;
         if !matches!(self.state, RoleState::Leader(_))
             || !committed
             || !self.has_committed_in_term()
@@ -114,6 +114,11 @@ impl Raft {
         }
         // Any leader leaves the joint configuration, not only the one that entered it: after a
         // failover the cluster would otherwise stay joint (etcd issue 12136).
+        let joint_term = self.log.term_at(self.log.membership_index());
+        let inherited = joint_term != Some(self.term());
+        if inherited && self.log.membership().is_joint() && self.config.has_bug(Bug::JointForever) {
+            return;
+        }
         if self.log.membership().is_joint() {
             let index = self.append_membership(self.log.membership().leave_joint());
             if let RoleState::Leader(leading) = &mut self.state
@@ -178,7 +183,7 @@ impl Raft {
             let matched = leading.peers.get(id).map_or(0, Progress::match_index);
             matched > 0 && matched.saturating_add(MAX_PROMOTION_LAG) >= last
         };
-        if membership.joining.iter().all(caught_up) {
+        if membership.joining.iter().all(caught_up) || self.config.has_bug(Bug::PromoteAtOnce) {
             let next = self.skip_joint_if_seeded(membership.enter_joint());
             self.append_membership(next);
             self.broadcast_append();

@@ -4,11 +4,13 @@
 //! One step delivers a bounded slice: a server that starts with a long log still handles its clock
 //! and its peers in time.
 
-use super::bug::Bug;
 use super::effect::Effect;
+use super::progress::Progress;
+use super::quorum;
 use super::role::RoleState;
 use super::server::Raft;
 use super::types::{Index, Token};
+use crate::bug::{Bug, Variation};
 use alloc::vec::Vec;
 
 /// The most entries that one step delivers.
@@ -20,15 +22,30 @@ impl Raft {
         let RoleState::Leader(leading) = &self.state else { return };
         // The leader counts itself like a follower: only as far as its own disk is durable
         // (thesis §10.2.1). Otherwise its crash takes back an entry that a minority holds.
-        let own = self.writes.durable_index();
+        let unsynced = self.config.has_bug(Bug::CountUnsynced);
+        let last = self.log.last_position().index;
+        let own = if unsynced { last } else { self.writes.durable_index() };
         let me = self.config.id;
         // A majority of each set in a joint configuration (thesis §4.3). A leader that is not a
         // voter is not asked, so it does not count itself (thesis §4.2.2).
-        let index = self.log.membership().quorum_index(|id| match leading.peers.get(&id) {
-            Some(progress) => progress.match_index(),
-            None if id == me => own,
-            None => 0,
-        });
+        let bugs = self.config.bugs;
+        let mut index =
+            self.log.membership().quorum_index(bugs, |id| match leading.peers.get(&id) {
+                Some(progress) => progress.match_index(),
+                None if id == me => own,
+                None => 0,
+            });
+        if self.config.has_bug(Bug::CountLearnerAcks) {
+            let acknowledged = leading.peers.values().map(Progress::match_index).chain([own]);
+            let majority = quorum::majority_size(self.log.membership().voters.len(), bugs);
+            index = quorum::nth_greatest(acknowledged.collect(), majority);
+        }
+        // Seeded bug: the search for what can be committed ends at the first older entry.
+        let next = self.commit_index.saturating_add(1);
+        let is_old = self.log.term_at(next).is_some_and(|term| term < self.term());
+        if is_old && self.config.has_bug(Bug::StopAtOldTerm) {
+            return;
+        }
         // Counting replicas commits only entries of the leader's own term. An older entry on a
         // majority can still be overwritten by a later leader (paper, figure 8; removed by
         // --unsafe commit-old-term).
@@ -57,7 +74,8 @@ impl Raft {
 
     /// Allows the current step to deliver a full slice.
     pub(super) fn reset_delivery_budget(&mut self) {
-        self.delivery_budget = MAX_DELIVERED_PER_STEP;
+        let singly = self.config.varies(Variation::DeliverSingly);
+        self.delivery_budget = if singly { 1 } else { MAX_DELIVERED_PER_STEP };
     }
 
     /// Delivers committed entries within the step's budget, and acknowledges their proposals.

@@ -1,7 +1,7 @@
 //! Defines how a server is configured.
 
-use super::bug::Bug;
 use super::types::{Index, ServerId};
+use crate::bug::{Bug, BugSet, Variation, VariationSet};
 use alloc::vec::Vec;
 
 /// When the log is compacted, and how much of it is kept. The default is never.
@@ -36,13 +36,20 @@ pub struct Config {
     pub lease_reads: bool,
     /// When the log is compacted.
     pub compaction: Compaction,
-    /// The seeded bugs that are switched on; empty except in tests of the harness.
-    pub unsafe_bugs: Vec<Bug>,
+    /// The seeded bugs that are switched on; none except in tests of the harness.
+    pub bugs: BugSet,
+    /// The harmless variations that are switched on; none except in tests of the harness.
+    pub variations: VariationSet,
 }
 
 impl Config {
     /// Whether a bug is switched on.
     pub(super) fn has_bug(&self, bug: Bug) -> bool {
-        self.unsafe_bugs.contains(&bug)
+        self.bugs.contains(bug)
+    }
+
+    /// Whether a variation is switched on.
+    pub(super) fn varies(&self, variation: Variation) -> bool {
+        self.variations.contains(variation)
     }
 }

@@ -4,11 +4,12 @@
 //! A server first collects pre-votes (thesis §9.6): one that was cut off must not return with a
 //! term that deposes a healthy leader. Servers that hear a leader grant nothing (thesis §4.2.3).
 
-use super::bug::Bug;
 use super::message::Content;
+use super::quorum;
 use super::role::RoleState;
 use super::server::Raft;
 use super::types::{Position, ServerId};
+use crate::bug::{Bug, Variation};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
@@ -36,7 +37,7 @@ impl Raft {
     }
 
     fn request_votes(&mut self, pre: bool, transfer: bool) {
-        let last = self.log.last_position();
+        let last = self.own_last_position();
         // In a joint configuration both sets of voters must elect (thesis §4.3).
         let voters = self.log.membership().voting_members();
         let me = self.config.id;
@@ -58,24 +59,32 @@ impl Raft {
         // cannot hear it, or was removed, must not depose it.
         let hears_leader =
             self.leader.is_some() && self.election_elapsed < self.config.election_ticks;
-        is_request && (is_leader || hears_leader || self.withholds_votes())
+        let promised = hears_leader || self.withholds_votes();
+        is_request && (is_leader || promised && !self.config.has_bug(Bug::VoteWithinLease))
     }
 
     /// Answers a candidate of the current term. A server that is not a voter in its own
     /// configuration answers too: that configuration may be outdated, and the candidate counts
     /// only voters.
     pub(super) fn on_request_vote(&mut self, from: ServerId, pre: bool, last: Position) {
+        if self.config.has_bug(Bug::RequestResetsTimer) {
+            self.reset_election_timer();
+        }
         // One vote per term, or two candidates could both win it (paper §5.2). A repeated request
         // of the same candidate gets the same answer.
-        let free = self.hard_state.voted_for.is_none_or(|candidate| candidate == from);
+        let free = self.hard_state.voted_for.is_none_or(|candidate| candidate == from)
+            || self.config.has_bug(Bug::VoteTwice);
         // A pre-vote promises nothing, so it needs no free vote.
-        let granted = (pre || free) && self.is_up_to_date(last);
+        let refused =
+            self.config.varies(Variation::RefuseVotes) && self.random.next_u64().is_multiple_of(5);
+        let granted = (pre || free) && self.is_up_to_date(last) && !refused;
         if granted && !pre {
             self.grant_vote(from);
         }
         // The vote is durable before the reply leaves: after a crash this server must not vote
         // again in the term (thesis §3.8; removed by --unsafe no-fsync).
-        let after = self.writes.hard_state_barrier();
+        let early = self.config.has_bug(Bug::SendVoteEarly);
+        let after = if early { 0 } else { self.writes.hard_state_barrier() };
         self.send_message(from, Content::VoteReply { pre, granted }, after);
     }
 
@@ -83,7 +92,24 @@ impl Raft {
     /// last term, then by length (paper §5.4.1). Otherwise a leader could lack committed entries
     /// and overwrite them (removed by --unsafe vote-without-log-check).
     fn is_up_to_date(&self, last: Position) -> bool {
-        self.config.has_bug(Bug::VoteWithoutLogCheck) || last >= self.log.last_position()
+        let own = self.own_last_position();
+        if self.config.has_bug(Bug::VoteByLength) {
+            return last.index >= own.index;
+        }
+        if self.config.has_bug(Bug::VoteByVector) {
+            return last.index >= own.index && last.term >= own.term;
+        }
+        self.config.has_bug(Bug::VoteWithoutLogCheck) || last >= own
+    }
+
+    /// Returns the end of this log, as it is compared in elections.
+    fn own_last_position(&self) -> Position {
+        let last = self.log.last_position();
+        // Seeded bug: a log whose entries are all in the snapshot looks older than any other.
+        match self.config.has_bug(Bug::ZeroLastTerm) && self.log.entries().is_empty() {
+            true => Position { term: 0, ..last },
+            false => last,
+        }
     }
 
     fn grant_vote(&mut self, candidate: ServerId) {
@@ -102,7 +128,7 @@ impl Raft {
         // another candidate of this term.
         let requested = match self.state {
             RoleState::PreCandidate(_) => pre,
-            RoleState::Candidate(_) => !pre,
+            RoleState::Candidate(_) => !pre || self.config.has_bug(Bug::CountPreVotes),
             RoleState::Follower | RoleState::Leader(_) => false,
         };
         if requested && granted {
@@ -118,20 +144,42 @@ impl Raft {
     }
 
     fn count_vote(&mut self, voter: ServerId) {
-        let membership = self.log.membership();
+        let (membership, bugs) = (self.log.membership(), self.config.bugs);
+        let win = |votes: &BTreeSet<ServerId>| {
+            let majority = quorum::majority_size(membership.voters.len(), bugs);
+            // Seeded bug: every vote counts, also that of a server without one.
+            let counted = bugs.contains(Bug::CountLearnerVotes) && votes.len() >= majority;
+            counted || membership.has_quorum(bugs, |id| votes.contains(&id))
+        };
         match &mut self.state {
             RoleState::PreCandidate(votes) => {
-                if votes.insert(voter) && membership.has_quorum(|id| votes.contains(&id)) {
+                if votes.insert(voter) && win(votes) {
                     self.start_election(false);
                 }
             }
             RoleState::Candidate(votes) => {
                 // The set counts a repeated reply once; `has_quorum` ignores non-voters.
-                if votes.insert(voter) && membership.has_quorum(|id| votes.contains(&id)) {
+                if votes.insert(voter) && win(votes) {
                     self.become_leader();
                 }
             }
             RoleState::Follower | RoleState::Leader(_) => {}
+        }
+    }
+
+    /// Whether a seeded bug keeps the current term in spite of a message of a later one.
+    pub(super) fn keeps_term(&self, content: &Content) -> bool {
+        matches!((&self.state, content), (RoleState::PreCandidate(_), Content::StaleTerm))
+            && self.config.has_bug(Bug::PreVoteKeepsTerm)
+    }
+
+    /// Whether a seeded bug counts a reply of an older term.
+    pub(super) fn counts_stale(&self, content: &Content) -> bool {
+        match content {
+            Content::VoteReply { pre: true, .. } => self.config.has_bug(Bug::CountPreVotes),
+            Content::VoteReply { pre: false, .. } => self.config.has_bug(Bug::CountStaleVotes),
+            Content::AppendAccepted { .. } => self.config.has_bug(Bug::CountStaleAcks),
+            _ => false,
         }
     }
 

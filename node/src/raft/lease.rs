@@ -19,12 +19,14 @@ impl Lease {
         self.rounds.push_back((round, now));
     }
 
-    /// Extends the lease after a majority has answered a round.
-    pub(super) fn confirm_round(&mut self, round: u64, length: u64) {
+    /// Extends the lease after a majority has answered a round. With `since`, a seeded bug counts
+    /// it from then.
+    pub(super) fn confirm_round(&mut self, round: u64, since: Option<u64>, length: u64) {
         while let Some((_, began)) = self.rounds.pop_front_if(|(begun, _)| *begun <= round) {
             // Counted from when the round began, not from when its answers arrived: followers
             // began to withhold votes before they answered (thesis §6.4.1).
-            self.valid_until = self.valid_until.max(began.saturating_add(length));
+            let since = since.unwrap_or(began);
+            self.valid_until = self.valid_until.max(since.saturating_add(length));
         }
     }
 

@@ -10,6 +10,7 @@ use super::effect::Effect;
 use super::role::RoleState;
 use super::server::Raft;
 use super::types::Token;
+use crate::bug::Bug;
 
 impl Raft {
     /// Records time that passed without ticks. It ends leases but not election timeouts: a server
@@ -20,7 +21,8 @@ impl Raft {
 
     /// Returns the real time since this server started, in ticks.
     pub(super) fn elapsed_ticks(&self) -> u64 {
-        self.ticks.saturating_add(self.missed_ticks)
+        let counts_missed = !self.config.has_bug(Bug::LeaseCountsTicks);
+        self.ticks.saturating_add(if counts_missed { self.missed_ticks } else { 0 })
     }
 
     /// Returns the length of a lease: the minimum election timeout less a fifth for clocks of
@@ -33,8 +35,10 @@ impl Raft {
     /// Extends the lease after a majority has answered a round.
     pub(super) fn extend_lease(&mut self, round: u64) {
         let length = self.lease_duration();
+        let now = self.elapsed_ticks();
+        let since = self.config.has_bug(Bug::LeaseFromReply).then_some(now);
         if let RoleState::Leader(leading) = &mut self.state {
-            leading.lease.confirm_round(round, length);
+            leading.lease.confirm_round(round, since, length);
         }
     }
 

@@ -7,6 +7,7 @@
 use super::entry::{Entry, Payload};
 use super::membership::Membership;
 use super::types::{Index, Position, Term};
+use crate::bug::{Bug, BugSet};
 use alloc::{vec, vec::Vec};
 
 /// The most entries of one message.
@@ -182,14 +183,16 @@ impl Log {
     }
 
     /// Replaces everything from the index of the first of these entries on.
-    pub(super) fn truncate_and_append(&mut self, entries: &[Entry]) {
+    pub(super) fn truncate_and_append(&mut self, entries: &[Entry], bugs: BugSet) {
         if let Some(first) = entries.first() {
             self.entries.truncate(self.offset_of(first.index));
             // A truncated configuration is no longer in force: the previous one is again
             // (thesis §4.1).
-            let kept = self.memberships.partition_point(|(index, _)| *index < first.index);
-            self.revision += (self.memberships.len() - kept.max(1)) as u64;
-            self.memberships.truncate(kept.max(1));
+            if !bugs.contains(Bug::KeepOverwrittenConfig) {
+                let kept = self.memberships.partition_point(|(index, _)| *index < first.index);
+                self.revision += (self.memberships.len() - kept.max(1)) as u64;
+                self.memberships.truncate(kept.max(1));
+            }
             self.index_memberships(entries);
             self.entries.extend_from_slice(entries);
         }
@@ -254,7 +257,7 @@ mod tests {
     fn a_delayed_message_truncates_nothing() {
         let mut follower = log_of_terms(&[1, 1, 2, 2]);
         assert_eq!(follower.count_known(&log_of_terms(&[1, 1, 2]).entries), 3);
-        follower.truncate_and_append(&[]);
+        follower.truncate_and_append(&[], BugSet::default());
         assert_eq!(entry_terms(&follower), [1, 1, 2, 2]);
     }
 
@@ -263,7 +266,7 @@ mod tests {
         let mut follower = log_of_terms(&[1, 1, 2, 2]);
         let leader = log_of_terms(&[1, 1, 3]).entries;
         let known = follower.count_known(&leader);
-        follower.truncate_and_append(&leader[known..]);
+        follower.truncate_and_append(&leader[known..], BugSet::default());
         assert_eq!((known, entry_terms(&follower)), (2, vec![1, 1, 3]));
     }
 

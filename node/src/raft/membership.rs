@@ -8,6 +8,7 @@
 
 use super::quorum;
 use super::types::ServerId;
+use crate::bug::{Bug, BugSet};
 use alloc::{
     collections::{BTreeMap, BTreeSet},
     string::String,
@@ -93,20 +94,25 @@ impl Membership {
 
     /// Whether a majority of each set says yes. One majority of the union would let one set be
     /// outvoted, and elect two leaders (thesis §4.3).
-    pub(super) fn has_quorum(&self, yes: impl Fn(ServerId) -> bool) -> bool {
+    pub(super) fn has_quorum(&self, bugs: BugSet, yes: impl Fn(ServerId) -> bool) -> bool {
         let majority = |set: &BTreeSet<ServerId>| {
-            set.iter().filter(|id| yes(**id)).count() >= quorum::majority_size(set.len())
+            set.iter().filter(|id| yes(**id)).count() >= quorum::majority_size(set.len(), bugs)
         };
-        majority(&self.voters) && (!self.is_joint() || majority(&self.outgoing))
+        if bugs.contains(Bug::JointUnion) {
+            return majority(&self.voting_members());
+        }
+        let alone = !self.is_joint() || bugs.contains(Bug::JointNewMajority);
+        majority(&self.voters) && (alone || majority(&self.outgoing))
     }
 
     /// Returns the greatest index that a majority of each set has reached.
-    pub(super) fn quorum_index(&self, value: impl Fn(ServerId) -> u64) -> u64 {
+    pub(super) fn quorum_index(&self, bugs: BugSet, value: impl Fn(ServerId) -> u64) -> u64 {
         let by = |set: &BTreeSet<ServerId>| {
-            quorum::quorum_index(set.iter().map(|id| value(*id)).collect())
+            quorum::quorum_index(set.iter().map(|id| value(*id)).collect(), bugs)
         };
         let new = by(&self.voters);
-        if self.is_joint() { new.min(by(&self.outgoing)) } else { new }
+        let alone = !self.is_joint() || bugs.contains(Bug::JointNewMajority);
+        if alone { new } else { new.min(by(&self.outgoing)) }
     }
 
     /// Returns the first configuration of a change.
@@ -250,7 +256,9 @@ mod tests {
             };
             for alone in [voters, outgoing] {
                 let alone = Membership { voters: alone, ..Membership::default() };
-                prop_assert!(!(joint.has_quorum(|id| yes.contains(&id)) && alone.has_quorum(no)));
+                let none = BugSet::default();
+                let agrees = joint.has_quorum(none, |id| yes.contains(&id));
+                prop_assert!(!(agrees && alone.has_quorum(none, no)));
             }
         }
 
@@ -262,15 +270,15 @@ mod tests {
         ) {
             let joint = Membership { voters, outgoing, ..Membership::default() };
             let value = |id: ServerId| values[id as usize];
-            let reached = |n: &u64| joint.has_quorum(|id| value(id) >= *n);
+            let reached = |n: &u64| joint.has_quorum(BugSet::default(), |id| value(id) >= *n);
             let expected = (0..5).rev().find(reached).unwrap_or(0);
-            prop_assert_eq!(joint.quorum_index(value), expected);
+            prop_assert_eq!(joint.quorum_index(BugSet::default(), value), expected);
         }
     }
 
     #[test]
     fn without_voters_there_is_no_quorum() {
-        assert!(!Membership::default().has_quorum(|_| true));
-        assert_eq!(Membership::default().quorum_index(|_| 7), 0);
+        assert!(!Membership::default().has_quorum(BugSet::default(), |_| true));
+        assert_eq!(Membership::default().quorum_index(BugSet::default(), |_| 7), 0);
     }
 }

@@ -29,7 +29,8 @@
 //! Comments at guards name the section and the failure that the guard prevents.
 
 mod append;
-mod bug;
+#[cfg(test)]
+pub(crate) mod bug_tests;
 mod change;
 mod commit;
 mod config;
@@ -61,9 +62,10 @@ mod tests;
 mod transfer;
 mod transitions;
 mod types;
+#[cfg(test)]
+mod variation_tests;
 mod write_tracker;
 
-pub use bug::{BUGS, Bug};
 pub use config::{Compaction, Config};
 pub use effect::{Effect, Persist};
 pub use entry::{Entry, Payload};

@@ -5,13 +5,13 @@
 //! asks the leader for the index and waits until it has applied as much. A read without an answer
 //! for an election timeout fails, and nothing was read.
 
-use super::bug::Bug;
 use super::effect::Effect;
 use super::message::Content;
 use super::read_rounds::{PendingRead, ReadOrigin};
 use super::role::{LeaderState, RoleState};
 use super::server::Raft;
 use super::types::{Index, ServerId, Token};
+use crate::bug::Bug;
 
 impl Raft {
     /// Handles a client's linearizable read.
@@ -25,6 +25,8 @@ impl Raft {
         } else if let Some(leader) = self.leader {
             let request = self.forwarded_reads.open_request(token, self.ticks);
             self.send_message(leader, Content::ReadIndex { request }, 0);
+        } else if self.config.has_bug(Bug::ReadWithoutLeader) {
+            self.effects.push(Effect::ReadReady { token, index: self.commit_index });
         } else {
             self.effects.push(Effect::ReadFailed { token });
         }
@@ -57,7 +59,7 @@ impl Raft {
         }
         let since = self.ticks;
         if let RoleState::Leader(leading) = &mut self.state {
-            leading.reads.queue_read(PendingRead { origin, since });
+            leading.reads.queue_read(PendingRead { origin, since }, self.config.bugs);
         }
         self.start_read_round();
     }
@@ -67,7 +69,7 @@ impl Raft {
         // A new leader's commit index may be behind what earlier leaders committed, so its reads
         // wait for the no-op of its term (thesis §6.4, step 1; removed by --unsafe
         // commit-old-term).
-        if !self.has_committed_in_term() {
+        if !self.has_committed_in_term() && !self.config.has_bug(Bug::ReadBeforeCommit) {
             return;
         }
         let (index, now) = (self.commit_index, self.elapsed_ticks());
@@ -90,7 +92,8 @@ impl Raft {
         let current = reads.latest_round();
         // A majority of each set of a joint configuration: any later leader needs a vote from one
         // of these servers, which were still in this term (thesis §6.4, step 3).
-        let answered = self.log.membership().quorum_index(|id| match peers.get(&id) {
+        let bugs = self.config.bugs;
+        let answered = self.log.membership().quorum_index(bugs, |id| match peers.get(&id) {
             Some(progress) => progress.answered_round(),
             None if id == me => current,
             None => 0,

@@ -1,6 +1,7 @@
 //! Defines the bookkeeping of linearizable reads: rounds at the leader, requests at a follower.
 
 use super::types::{Index, ServerId, Token};
+use crate::bug::{Bug, BugSet};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 /// Where a read came from.
@@ -48,8 +49,11 @@ impl ReadRounds {
 
     /// Adds a read to the next round. The open round's messages may have left before the read
     /// began, so answers to them prove nothing about it (thesis §6.4).
-    pub(super) fn queue_read(&mut self, read: PendingRead) {
-        self.next.push(read);
+    pub(super) fn queue_read(&mut self, read: PendingRead, bugs: BugSet) {
+        match &mut self.open {
+            Some((_, open)) if bugs.contains(Bug::JoinOpenRound) => open.push(read),
+            _ => self.next.push(read),
+        }
     }
 
     /// Starts the next round if a read waits for one and none is open.

@@ -3,7 +3,6 @@
 //! A leader only ever appends to its own log (Leader Append-Only, paper §5.3). It sends entries
 //! before its own disk has them, and counts itself only afterwards (thesis §10.2.1).
 
-use super::bug::Bug;
 use super::effect::Effect;
 use super::entry::Payload;
 use super::log::entry_size;
@@ -12,11 +11,14 @@ use super::progress::Progress;
 use super::role::{LeaderState, RoleState};
 use super::server::Raft;
 use super::types::{Index, Position, ServerId, Token};
+use crate::bug::{Bug, Variation};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 /// The most bytes of uncommitted entries before a leader refuses commands.
 const MAX_UNCOMMITTED_BYTES: usize = 16 << 20;
+/// How long a leader leads on average with the variation `step-down-often`.
+const STEP_DOWN_TICKS: u64 = 300;
 
 impl Raft {
     /// Handles a client's command.
@@ -65,11 +67,17 @@ impl Raft {
 
     /// Handles a leader's tick: heartbeats, and the check for a quorum (thesis §6.2).
     pub(super) fn tick_leader(&mut self) {
+        if self.config.varies(Variation::StepDownOften)
+            && self.random.next_u64().is_multiple_of(STEP_DOWN_TICKS)
+        {
+            return self.become_follower(None);
+        }
         let RoleState::Leader(leading) = &mut self.state else { return };
         let limit = self.config.election_ticks;
         let silent = |(id, peer): (&ServerId, &mut Progress)| (!peer.tick(limit)).then_some(*id);
         let silent: BTreeSet<ServerId> = leading.peers.iter_mut().filter_map(silent).collect();
-        let has_quorum = self.log.membership().has_quorum(|id| !silent.contains(&id));
+        let bugs = self.config.bugs;
+        let has_quorum = self.log.membership().has_quorum(bugs, |id| !silent.contains(&id));
         leading.heartbeat_elapsed += 1;
         let due = leading.heartbeat_elapsed >= self.config.heartbeat_ticks;
         // A leader that no majority answers steps down: its clients would wait forever, and the
@@ -79,6 +87,9 @@ impl Raft {
         if !has_quorum && !unchecked.into_iter().any(|bug| self.config.has_bug(bug)) {
             self.become_follower(None);
         } else if due {
+            if self.config.varies(Variation::ExtraNoops) && !self.is_transferring() {
+                self.append_entry(Payload::Noop);
+            }
             self.broadcast_heartbeat();
             self.promote_joining();
         }
@@ -98,10 +109,15 @@ impl Raft {
         {
             leading.lease.start_round(leading.reads.latest_round(), now);
         }
-        leading.peers.values_mut().for_each(Progress::on_heartbeat);
+        if !self.config.has_bug(Bug::NoRetransmit) {
+            leading.peers.values_mut().for_each(Progress::on_heartbeat);
+        }
         for peer in self.peer_ids() {
             self.send_append(peer);
             self.send_heartbeat(peer);
+            if self.config.varies(Variation::RepeatHeartbeats) {
+                self.send_heartbeat(peer);
+            }
         }
     }
 
@@ -132,6 +148,10 @@ impl Raft {
         };
         let progress = peers.get_mut(&to)?;
         let first = progress.next_index();
+        // Seeded bug: without an entry of its own the leader sees nothing to send.
+        if self.log.entries().is_empty() && self.config.has_bug(Bug::PurgedLeaderSilent) {
+            return None;
+        }
         // `<=`, as the entry at `start` is compacted too: sending from behind it would skip
         // entries that the peer lacks (paper §7).
         if first <= self.log.start_position().index {
@@ -165,7 +185,8 @@ impl Raft {
         let RoleState::Leader(LeaderState { peers, reads, .. }) = &mut self.state else { return };
         // A server that is no member any more: its acknowledgements count for nothing.
         let Some(progress) = peers.get_mut(&from) else { return };
-        progress.record_reply(round);
+        let late = self.config.has_bug(Bug::LateReplyConfirms);
+        progress.record_reply(if late { reads.latest_round() } else { round });
         if progress.accept_in_round(round, reads.latest_round(), index.min(last)) {
             self.advance_commit();
         }
@@ -196,8 +217,14 @@ impl Raft {
             // Either a late reply or the first sign of a loss. A new round tells: an answer to it
             // was sent after the acknowledgement.
             reads.start_empty_round(round);
+        } else if self.config.has_bug(Bug::MatchFromHint) {
+            progress.record_accepted(hint.index);
+        } else if hint.index + 1 < rejected && self.config.has_bug(Bug::BacktrackOnce) {
+            // Seeded bug: only the entry just before is tried.
         } else {
-            progress.record_rejected(rejected, hint.index);
+            let singly = self.config.varies(Variation::LinearBacktracking);
+            let hint = if singly { rejected.saturating_sub(1) } else { hint.index };
+            progress.record_rejected(rejected, hint);
         }
         self.complete_read_round();
         self.send_append(from);

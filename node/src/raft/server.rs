@@ -1,7 +1,6 @@
 //! Defines the server, its entry point [`Raft::step`] and the comparison of terms that every
 //! message passes first (paper §5.1).
 
-use super::bug::Bug;
 use super::config::Config;
 use super::effect::{Effect, Persist};
 use super::entry::Entry;
@@ -16,6 +15,7 @@ use super::snapshot_state::SnapshotState;
 use super::stored::Stored;
 use super::types::{HardState, Index, Position, ServerId, Status};
 use super::write_tracker::WriteTracker;
+use crate::bug::Bug;
 use alloc::vec::Vec;
 
 /// One server.
@@ -73,7 +73,7 @@ impl Raft {
         let log = Log::new(stored.start, stored.entries, base);
         let mut raft = Self {
             hard_state,
-            writes: WriteTracker::new(log.last_position().index),
+            writes: WriteTracker::new(log.last_position().index, config.bugs),
             log,
             // The commit index is not durable: it is learned again from the leader (figure 2).
             commit_index: 0,
@@ -89,7 +89,10 @@ impl Raft {
             election_elapsed: 0,
             election_timeout: 0,
             snapshots: SnapshotState::default(),
-            forwarded_reads: ForwardedReads::new(random.next_u64()),
+            forwarded_reads: ForwardedReads::new(match config.has_bug(Bug::ReuseReadNumbers) {
+                true => 0,
+                false => random.next_u64(),
+            }),
             effects: Vec::new(),
             random,
             config,
@@ -145,12 +148,12 @@ impl Raft {
         }
         // A higher term ends this server's role, whatever the message: otherwise a leader or
         // candidate of an old term would go on beside the new one (paper §5.1).
-        if term > self.term() {
+        if term > self.term() && !self.keeps_term(&content) {
             self.enter_term(term, None);
         }
         // A vote or acknowledgement of an older term must not count in this one: the sender may
         // have voted for, or followed, another server since (paper §5.1).
-        if term < self.term() {
+        if term < self.term() && !self.counts_stale(&content) {
             return self.reject_stale(from, &content);
         }
         match content {

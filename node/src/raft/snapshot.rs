@@ -6,7 +6,6 @@
 //! log, or in both. A snapshot that is not newer than the commit index changes nothing, as the
 //! state machine must not go back.
 
-use super::bug::Bug;
 use super::config::Compaction;
 use super::effect::{Effect, Persist};
 use super::message::{Content, InstallSnapshot};
@@ -14,6 +13,7 @@ use super::role::{LeaderState, RoleState};
 use super::server::Raft;
 use super::stored::Snapshot;
 use super::types::{Position, ServerId};
+use crate::bug::{Bug, Variation};
 use alloc::vec::Vec;
 
 impl Raft {
@@ -35,11 +35,16 @@ impl Raft {
 
     /// Asks the runtime for a snapshot once enough entries were delivered since the last one.
     pub(super) fn request_snapshot(&mut self) {
-        let Compaction { entries, bytes, .. } = self.config.compaction;
+        let Compaction { mut entries, bytes, .. } = self.config.compaction;
+        if self.config.varies(Variation::SnapshotOften) {
+            entries = 10;
+        }
         let many =
             self.delivered.saturating_sub(self.snapshots.last_position().index) >= entries.max(1);
         let large = bytes > 0 && self.snapshots.bytes_since >= bytes;
-        let last = self.log.position_at(self.delivered);
+        // Seeded bug: the snapshot says that it ends one entry earlier than it does.
+        let behind = u64::from(self.config.has_bug(Bug::SnapshotLabelBehind));
+        let last = self.log.position_at(self.delivered.saturating_sub(behind));
         let due =
             entries > 0 && (many || large) && last.index > self.snapshots.last_position().index;
         // Not while a peer receives the last one: it would have to start over, and with frequent
@@ -67,7 +72,12 @@ impl Raft {
         }
         // The configuration at `last`, not the latest: that one may be uncommitted, and a server
         // that restores the snapshot would keep it.
-        let membership = self.log.membership_at(last.index).clone();
+        let latest = self.config.has_bug(Bug::SnapshotLatestConfig);
+        let membership = match latest {
+            true => self.log.membership(),
+            false => self.log.membership_at(last.index),
+        };
+        let membership = membership.clone();
         let snapshot = Snapshot { last, membership, data: data.into() };
         self.snapshots.set_latest(snapshot.clone());
         let keep = last.index.saturating_sub(self.config.compaction.keep_entries);
@@ -88,7 +98,8 @@ impl Raft {
     fn write_checkpoint(&mut self, sequence: u64, snapshot: Option<Snapshot>) {
         self.emit_persist(Persist {
             sequence,
-            hard_state: Some(self.hard_state),
+            hard_state: (!self.config.has_bug(Bug::CheckpointWithoutVote))
+                .then_some(self.hard_state),
             entries: self.log.entries().to_vec(),
             snapshot,
             start: Some(self.log.start_position()),
@@ -101,7 +112,10 @@ impl Raft {
             return None;
         };
         let Snapshot { last, membership, data } = self.snapshots.latest.as_ref()?;
-        let offset = peers.get_mut(&to)?.next_chunk_offset(last.index)?;
+        let mut offset = peers.get_mut(&to)?.next_chunk_offset(last.index)?;
+        if self.config.has_bug(Bug::RestartSnapshot) {
+            offset = 0;
+        }
         let rest = data.get(usize::try_from(offset).ok()?..).unwrap_or_default();
         let limit = self.config.compaction.chunk_bytes;
         let most = if limit == 0 { rest.len() } else { limit };
@@ -146,10 +160,11 @@ impl Raft {
         let membership = chunk.membership.clone();
         // An older snapshot would take the state machine back behind entries that it has applied
         // and that clients have read. This log matches up to the commit index, so it says so.
-        if last.index <= self.commit_index {
+        let is_old = last.index <= self.commit_index;
+        if is_old && !self.config.has_bug(Bug::InstallOlderSnapshot) {
             let after = self.writes.entry_barrier(last.index);
             self.send_message(from, Content::AppendAccepted { index: last.index, round }, after);
-        } else if let Some(data) = self.snapshots.add_chunk(from, chunk) {
+        } else if let Some(data) = self.snapshots.add_chunk(from, chunk, self.config.bugs) {
             self.install_snapshot(Snapshot { last, membership, data: data.into() });
             // Acknowledged once durable, like entries: the leader counts it towards a majority.
             let after = self.writes.entry_barrier(last.index);
@@ -175,9 +190,15 @@ impl Raft {
                 self.writes.begin_restore(last.index)
             }
         } else {
-            self.log.restore(last, snapshot.membership.clone());
+            let keeps_config = self.config.has_bug(Bug::RestoreKeepsConfig);
+            let own = || self.log.membership().clone();
+            let membership = if keeps_config { own() } else { snapshot.membership.clone() };
+            self.log.restore(last, membership);
             self.writes.begin_restore(last.index)
         };
+        if self.config.has_bug(Bug::TermFromSnapshot) {
+            self.hard_state.term = last.term;
+        }
         self.snapshots.set_latest(snapshot.clone());
         self.leader_match = self.leader_match.max(last.index);
         (self.commit_index, self.delivered) = (last.index, last.index);

@@ -3,6 +3,7 @@
 use super::message::InstallSnapshot;
 use super::stored::Snapshot;
 use super::types::{Position, ServerId};
+use crate::bug::{Bug, BugSet};
 use alloc::vec::Vec;
 
 /// The snapshots of a server.
@@ -48,9 +49,17 @@ impl SnapshotState {
     }
 
     /// Adds a chunk; returns the whole snapshot once it is complete.
-    pub(super) fn add_chunk(&mut self, from: ServerId, chunk: InstallSnapshot) -> Option<Vec<u8>> {
+    pub(super) fn add_chunk(
+        &mut self,
+        from: ServerId,
+        chunk: InstallSnapshot,
+        bugs: BugSet,
+    ) -> Option<Vec<u8>> {
         let InstallSnapshot { last, size, offset, data, .. } = chunk;
-        let same = |it: &IncomingSnapshot| (it.from, it.last, it.size) == (from, last, size);
+        let same = |it: &IncomingSnapshot| {
+            (it.from, it.last, it.size) == (from, last, size)
+                || bugs.contains(Bug::MixSnapshotChunks)
+        };
         // Chunks of two leaders, or of two snapshots, must not be mixed: the bytes of one state
         // differ from server to server.
         if !self.incoming.as_ref().is_some_and(same) {
@@ -58,7 +67,7 @@ impl SnapshotState {
         }
         let incoming = self.incoming.as_mut()?;
         // A late, repeated or early chunk would duplicate or skip bytes.
-        if incoming.data.len() as u64 == offset {
+        if incoming.data.len() as u64 == offset || bugs.contains(Bug::AppendAnyChunk) {
             incoming.data.extend_from_slice(&data);
         }
         let whole = incoming.data.len() as u64 >= size;

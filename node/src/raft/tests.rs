@@ -2,6 +2,7 @@
 //! message can break.
 
 use super::*;
+use crate::bug::{Bug, BugSet, VariationSet};
 use alloc::{vec, vec::Vec};
 
 /// Server 1 of five, in this term, with a log of these terms.
@@ -26,7 +27,8 @@ pub(super) fn test_config(seed: u64) -> Config {
         seed,
         lease_reads: false,
         compaction: Compaction::default(),
-        unsafe_bugs: vec![],
+        bugs: BugSet::default(),
+        variations: VariationSet::default(),
     }
 }
 
@@ -258,9 +260,9 @@ fn a_leader_answers_all_clients_when_it_steps_down() {
 
 #[test]
 fn a_committed_entry_is_overwritten_only_with_a_seeded_bug() {
-    let overwrite = |unsafe_bugs: Vec<Bug>| {
+    let overwrite = |bugs: BugSet| {
         let mut raft = new_server(2, &[1, 1]);
-        raft.config.unsafe_bugs = unsafe_bugs;
+        raft.config.bugs = bugs;
         receive_from(&mut raft, 2, 2, heartbeat_message(1, 2, 2));
         let entries = vec![Entry { term: 3, index: 2, payload: Payload::Noop }];
         let previous = Position { term: 1, index: 1 };
@@ -270,7 +272,7 @@ fn a_committed_entry_is_overwritten_only_with_a_seeded_bug() {
             run_step(&mut raft, Input::Receive { from: 3, message: Message { term: 3, content } });
         (effects, raft.log().last().map(|entry| entry.term))
     };
-    let (effects, last) = overwrite(vec![]);
+    let (effects, last) = overwrite(BugSet::default());
     let (committed, new) = (Position { term: 1, index: 2 }, Position { term: 3, index: 2 });
     assert!(effects.contains(&Effect::Fatal { committed, new }), "{effects:?}");
     assert!(!effects.iter().any(|effect| matches!(
@@ -278,7 +280,7 @@ fn a_committed_entry_is_overwritten_only_with_a_seeded_bug() {
         Effect::Persist(Persist { hard_state: None, .. })
             | Effect::Send { message: Message { content: Content::AppendAccepted { .. }, .. }, .. }
     )));
-    assert_eq!((last, overwrite(vec![Bug::NoFsync]).1), (Some(1), Some(3)));
+    assert_eq!((last, overwrite([Bug::NoFsync].into()).1), (Some(1), Some(3)));
 }
 
 #[test]

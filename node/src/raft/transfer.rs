@@ -6,6 +6,7 @@ use super::progress::Progress;
 use super::role::{RoleState, TransferState};
 use super::server::Raft;
 use super::types::ServerId;
+use crate::bug::Bug;
 
 impl Raft {
     /// Whether this leader can transfer its leadership to a server now.
@@ -16,6 +17,11 @@ impl Raft {
         // Only a voter can win the election that the transfer causes. A joint configuration is
         // left first: the entry that leaves it would be one more that the target lacks.
         free && to != self.config.id && membership.voters.contains(&to) && !membership.is_joint()
+    }
+
+    /// Whether a transfer is in progress.
+    pub(super) fn is_transferring(&self) -> bool {
+        matches!(&self.state, RoleState::Leader(leading) if leading.transfer.is_some())
     }
 
     /// Whether a server could take over at once: it can be a transfer target, replied lately and
@@ -49,12 +55,15 @@ impl Raft {
         let matched = leading.peers.get(&transfer.to).map_or(0, Progress::match_index);
         // With a shorter log the target would lose its election to the other voters, and the
         // cluster would be without a leader for nothing (paper §5.4.1).
-        if matched == last && !transfer.sent {
+        let ready = matched == last || self.config.has_bug(Bug::TransferUnready);
+        if ready && !transfer.sent {
             transfer.sent = true;
             // Voters do not withhold their vote in this election, so a new leader can commit
             // writes while the lease still runs (thesis §6.4.1). The message may also arrive
             // late, so the lease stays revoked for the rest of the term.
-            leading.lease.revoke();
+            if !self.config.has_bug(Bug::LeaseSurvivesTransfer) {
+                leading.lease.revoke();
+            }
             let to = transfer.to;
             self.send_message(to, Content::TimeoutNow, 0);
         }
@@ -63,7 +72,8 @@ impl Raft {
     /// Abandons a transfer after an election timeout. A leader whose target is down would
     /// otherwise refuse commands forever (thesis §3.10).
     pub(super) fn expire_transfer(&mut self) {
-        let limit = self.config.election_ticks;
+        let forever = self.config.has_bug(Bug::TransferNeverExpires);
+        let limit = if forever { u32::MAX } else { self.config.election_ticks };
         let RoleState::Leader(leading) = &mut self.state else { return };
         if let Some(transfer) = &mut leading.transfer {
             transfer.ticks += 1;

@@ -3,14 +3,15 @@
 //! A vote belongs to a term, not to a role: only [`Raft::enter_term`] clears it. Stepping down
 //! within a term must not free the vote for a second candidate (paper §5.2).
 
-use super::bug::Bug;
 use super::effect::Effect;
 use super::entry::Payload;
 use super::lease::Lease;
+use super::membership::Membership;
 use super::read_rounds::ReadRounds;
 use super::role::{LeaderState, RoleState};
 use super::server::Raft;
 use super::types::{HardState, Role, ServerId, Term};
+use crate::bug::{Bug, Variation};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 impl Raft {
@@ -45,7 +46,10 @@ impl Raft {
         } else {
             self.election_elapsed = self.election_elapsed.saturating_add(1);
             if self.election_elapsed >= self.election_timeout && self.can_campaign() {
-                self.start_pre_vote();
+                match self.config.varies(Variation::NoPreVote) {
+                    true => self.start_election(false),
+                    false => self.start_pre_vote(),
+                }
             }
         }
         self.expire_reads();
@@ -56,14 +60,19 @@ impl Raft {
     /// whose log holds the entry that removes it (thesis §4.2.2); it then leads without counting
     /// itself.
     fn can_campaign(&self) -> bool {
-        self.log.memberships_from(self.commit_index).any(|it| it.is_voter(self.config.id))
+        let (me, learners) = (self.config.id, self.config.has_bug(Bug::CountLearnerVotes));
+        let may = |it: &Membership| it.is_voter(me) || (learners && it.contains(me));
+        self.log.memberships_from(self.commit_index).any(may)
     }
 
     /// Restarts the election timer with a newly drawn timeout. Equal timeouts would split the vote
     /// in every term (paper §5.2).
     pub(super) fn reset_election_timer(&mut self) {
         self.election_elapsed = 0;
-        self.election_timeout = self.random.draw_timeout(self.config.election_ticks);
+        self.election_timeout = match self.config.has_bug(Bug::SameTimeouts) {
+            true => self.config.election_ticks,
+            false => self.random.draw_timeout(self.config.election_ticks),
+        };
     }
 
     /// Enters a later term as a follower, with a vote for `voted_for` or a free vote.
@@ -73,7 +82,10 @@ impl Raft {
         // would commit a tail that the new leader overwrites.
         self.leader_match = 0;
         self.hard_state = HardState { term, voted_for };
-        self.persist_changes(Some(self.hard_state), Vec::new());
+        // Seeded bug: only a vote is written, so a restart takes back a term that was heard of.
+        if voted_for.is_some() || !self.config.has_bug(Bug::VolatileTerm) {
+            self.persist_changes(Some(self.hard_state), Vec::new());
+        }
     }
 
     /// Follows a leader of the current term, or waits for one. It does not touch the hard state.
@@ -82,6 +94,12 @@ impl Raft {
             self.fail_forwarded_reads();
         }
         self.leader = leader;
+        // Seeded bug: a server that voted for itself votes once more in the same term.
+        if self.config.has_bug(Bug::FreeVoteOnStepDown)
+            && !matches!(self.state, RoleState::Follower)
+        {
+            self.hard_state.voted_for = None;
+        }
         if let RoleState::Leader(leading) = core::mem::replace(&mut self.state, RoleState::Follower)
         {
             // A leader does not count election ticks: the old value is from before its term.

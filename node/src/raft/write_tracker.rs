@@ -6,6 +6,7 @@
 
 use super::entry::Entry;
 use super::types::Index;
+use crate::bug::{Bug, BugSet};
 use alloc::collections::VecDeque;
 
 /// The writes in progress and what is durable.
@@ -22,13 +23,14 @@ pub(super) struct WriteTracker {
     /// The writes of entries that are not durable: sequence number, and the last of their entries
     /// that is still in the log. Both are in ascending order.
     pending: VecDeque<(u64, Index)>,
+    bugs: BugSet,
 }
 
 impl WriteTracker {
     /// Creates a tracker for a disk that holds the log up to `last`.
-    pub(super) fn new(last: Index) -> Self {
+    pub(super) fn new(last: Index, bugs: BugSet) -> Self {
         let pending = VecDeque::new();
-        Self { sequence: 0, durable: 0, hard_state: 0, durable_index: last, pending }
+        Self { sequence: 0, durable: 0, hard_state: 0, durable_index: last, pending, bugs }
     }
 
     /// Begins a write; returns its sequence number.
@@ -62,6 +64,9 @@ impl WriteTracker {
 
     /// Forgets what was durable after `last`: those entries are being replaced.
     fn truncate(&mut self, last: Index) {
+        if self.bugs.contains(Bug::DurableByIndex) {
+            return;
+        }
         self.durable_index = self.durable_index.min(last);
         let beyond = |(_, reaches): &&mut (u64, Index)| *reaches > last;
         for (_, reaches) in self.pending.iter_mut().rev().take_while(beyond) {
@@ -112,7 +117,7 @@ mod tests {
 
     #[test]
     fn an_entry_waits_for_the_write_that_holds_it() {
-        let mut tracker = WriteTracker::new(2);
+        let mut tracker = WriteTracker::new(2, BugSet::default());
         tracker.begin_write(false, &make_entries(3..=4));
         tracker.begin_write(false, &make_entries(5..=5));
         assert_eq!([2, 3, 4, 5].map(|index| tracker.entry_barrier(index)), [0, 1, 1, 2]);
@@ -125,7 +130,7 @@ mod tests {
 
     #[test]
     fn completion_of_a_replaced_suffix_does_not_cover_its_successor() {
-        let mut tracker = WriteTracker::new(1);
+        let mut tracker = WriteTracker::new(1, BugSet::default());
         tracker.begin_write(false, &make_entries(2..=4));
         tracker.begin_write(false, &make_entries(3..=3));
         tracker.record_durable(1);
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn replaced_entries_are_not_durable_any_more() {
-        let mut tracker = WriteTracker::new(5);
+        let mut tracker = WriteTracker::new(5, BugSet::default());
         tracker.begin_write(false, &make_entries(3..=3));
         assert_eq!(
             (tracker.durable_index(), tracker.entry_barrier(2), tracker.entry_barrier(3)),
@@ -146,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_waits_for_the_term_too() {
-        let mut tracker = WriteTracker::new(5);
+        let mut tracker = WriteTracker::new(5, BugSet::default());
         tracker.begin_write(true, &[]);
         assert_eq!((tracker.entry_barrier(2), tracker.hard_state_barrier()), (1, 1));
         tracker.record_durable(9);

@@ -4,7 +4,8 @@
 use super::interpreter::{Output, Runtime};
 use super::pending::{Proposer, Stage};
 use super::request::{Answer, FailureReason, Proposal, ProposalResult, Query, Reply};
-use crate::kv::{Command, Outcome, Store};
+use crate::bug::Bug;
+use crate::kv::{Changes, Command, Outcome, Store};
 use crate::raft::{Effect, Entry, Index, Payload, Role, ServerId, Snapshot, Token};
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -32,7 +33,10 @@ impl<C> Runtime<C> {
                 Payload::Noop => None,
             };
             match command {
-                Some(command) => {
+                Some(mut command) => {
+                    if self.bugs.has_bug(Bug::LocalSessionClock) {
+                        command.set_time(u64::try_from(self.wall.as_millis()).unwrap_or(u64::MAX));
+                    }
                     let outcome = self.bugs.apply_command(&mut self.store, *index, &command, leads);
                     self.outcomes.insert(*index, outcome);
                 }
@@ -46,7 +50,10 @@ impl<C> Runtime<C> {
     /// Puts the leader's store in the place of this one.
     pub(super) fn restore_snapshot(&mut self, snapshot: Snapshot) {
         match Store::decode(&snapshot.data) {
-            Ok(store) => {
+            Ok(mut store) => {
+                if self.bugs.has_bug(Bug::RestoreKeepsValues) {
+                    store.apply_changes(all_values(&self.store));
+                }
                 self.store = store;
                 self.outputs.push(Output::Done(Effect::Restore { snapshot }));
                 self.serve_reads();
@@ -130,6 +137,10 @@ impl<C> Runtime<C> {
             (Proposer::Client { client, early }, Some(to)) => {
                 let timeout = deadline.saturating_sub(self.now);
                 self.pending.insert(token, Stage::Forwarded { to, client, early }, deadline);
+                if self.bugs.has_bug(Bug::ForwardTwice) {
+                    let proposal = proposal.clone();
+                    self.outputs.push(Output::Forward { to, request: token, timeout, proposal });
+                }
                 self.outputs.push(Output::Forward { to, request: token, timeout, proposal });
             }
             (Proposer::Client { client, .. }, None) => {
@@ -167,7 +178,10 @@ impl<C> Runtime<C> {
     /// The connection to a peer broke: what it was sent may or may not have arrived.
     pub fn lose_connection(&mut self, peer: ServerId) {
         for client in self.pending.remove_forwarded(peer) {
-            self.send_reply(client, Answer::Failed(FailureReason::ForwardLost));
+            let fails = self.bugs.has_bug(Bug::FailOnLostForward);
+            let reason =
+                if fails { FailureReason::ForwardRefused } else { FailureReason::ForwardLost };
+            self.send_reply(client, Answer::Failed(reason));
         }
     }
 
@@ -176,7 +190,9 @@ impl<C> Runtime<C> {
         let confirmed = self.pending.remove(token);
         if let Some((Stage::Confirming { query, after, client }, deadline)) = confirmed {
             let read = (query, client, deadline);
-            self.pending.insert_applying(token, index.max(after), read);
+            let skips = self.bugs.has_bug(Bug::SkipApplyWait);
+            let index = if skips { after } else { index.max(after) };
+            self.pending.insert_applying(token, index, read);
             self.serve_reads();
         }
     }
@@ -187,6 +203,11 @@ impl<C> Runtime<C> {
             self.send_reply(client, Answer::Failed(reason));
         }
     }
+}
+
+/// What would set every key of a store to the value that it has there.
+fn all_values(store: &Store) -> Changes {
+    store.iter().map(|(key, value)| (key.to_owned(), Some(value.to_owned()))).collect()
 }
 
 /// The results that a seeded bug has found early, in the place of those that were found late.

@@ -6,7 +6,8 @@ use super::pending::{PendingRequests, Proposer, Stage, Transfer};
 use super::request::Answer;
 use super::request::{ClientRequest, FailureReason, Proposal, ProposalResult, Reply, Request};
 use super::store_bugs::BuggyStore;
-use crate::kv::{Outcome, Store, StoreBug};
+use crate::bug::Bug;
+use crate::kv::{Outcome, Store};
 use crate::raft::{Config, ServerId, Status, Stored, Token};
 use crate::raft::{Effect, Index, Input, Membership, Message, Persist, Position, Raft};
 use crate::wal::GroupId;
@@ -33,8 +34,6 @@ pub struct RuntimeConfig {
     pub start: u64,
     /// The shortest election timeout.
     pub election: Duration,
-    /// The seeded bugs of the store.
-    pub store_bugs: Vec<StoreBug>,
 }
 
 /// What the caller has to do, in this order. `C` is how it finds a client again.
@@ -132,15 +131,18 @@ impl<C> Runtime<C> {
                 .map_err(|error| format!("the snapshot is not one of this version: {error}"))?,
             None => Store::default(),
         };
-        let RuntimeConfig { raft, group, groups, start, election, store_bugs } = config;
-        let me = raft.id;
+        let RuntimeConfig { raft, group, groups, start, election } = config;
+        let (me, bugs) = (raft.id, raft.bugs);
         let raft = Raft::new(raft, stored);
         let last = raft.status().last_index;
         Ok(Self {
             raft,
             store,
-            bugs: BuggyStore::new(store_bugs, me, last, election),
-            pending: PendingRequests::new(start, groups),
+            bugs: BuggyStore::new(bugs, me, last, election),
+            pending: PendingRequests::new(
+                if bugs.contains(Bug::ReuseTokens) { 0 } else { start },
+                groups,
+            ),
             outcomes: BTreeMap::new(),
             durable: 0,
             held: BTreeMap::new(),
@@ -255,12 +257,16 @@ impl<C> Runtime<C> {
                 self.held.entry(after).or_default().push((to, message));
             }
             Effect::Commit { entries } => self.apply_entries(entries),
-            Effect::TakeSnapshot { last } => self.snapshot = Some((last, self.store.encode())),
+            Effect::TakeSnapshot { last } => self.snapshot = Some((last, self.encode_store())),
             Effect::Restore { snapshot } => self.restore_snapshot(snapshot),
             Effect::Acknowledge { token, index } => self.acknowledge_write(token, index),
             Effect::Refused { token, leader } => self.forward_or_refuse(token, leader),
             Effect::ChangeRejected { token, error } => self.reject_change(token, error),
-            Effect::OutcomeUnknown { token } => self.finish_proposal(token, ProposalResult::Lost),
+            Effect::OutcomeUnknown { token } => {
+                let fails = self.bugs.has_bug(Bug::FailOnStepDown);
+                let result = if fails { ProposalResult::Refused } else { ProposalResult::Lost };
+                self.finish_proposal(token, result);
+            }
             Effect::ReadReady { token, index } => self.read_ready(token, index),
             Effect::ReadFailed { token } => self.fail_read(token, FailureReason::NoLeader),
             Effect::ReadExpired { token } => self.fail_read(token, FailureReason::NoQuorum),
@@ -276,6 +282,14 @@ impl<C> Runtime<C> {
                 self.outputs.push(Output::Done(effect));
             }
         }
+    }
+
+    /// The store as bytes, for a snapshot.
+    pub(super) fn encode_store(&self) -> Vec<u8> {
+        if self.bugs.has_bug(Bug::SnapshotWithoutSessions) {
+            return self.store.without_sessions().encode();
+        }
+        self.store.encode()
     }
 
     /// Sends what waited for writes up to this one.

@@ -21,6 +21,7 @@
 use super::disk::{Disk, DiskError, DiskErrorKind};
 use super::open_error::{OpenError, to_open_error};
 use super::snapshot_file::{read_snapshot, write_snapshot};
+use crate::bug::{Bug, BugSet};
 use crate::raft::{Persist, Stored};
 use crate::wal::{self, DecodedLog, GroupId, Record, SEGMENT_HEADER, Segment};
 use alloc::borrow::Cow;
@@ -38,24 +39,6 @@ pub const MAX_BATCH_WRITES: usize = 256;
 const OWNER: &str = "owner";
 const NEW_OWNER: &str = "owner.new";
 const SEGMENT_SUFFIX: &str = ".wal";
-
-/// The seeded bugs of a replica's handling of its disk; none by default.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct DurabilityBugs {
-    /// Reports writes as durable without syncing them.
-    pub skip_sync: bool,
-    /// Takes this error of a write or sync for success.
-    pub ignored_error: Option<DiskErrorKind>,
-    /// Believes whatever a start finds, without comparing checksums.
-    pub skip_checks: bool,
-}
-
-impl DurabilityBugs {
-    /// Success, if the error is ignored.
-    fn filter_error(self, error: DiskError) -> Result<(), DiskError> {
-        if self.ignored_error == Some(error.kind) { Ok(()) } else { Err(error) }
-    }
-}
 
 /// A write of one group, on its way to the disk.
 #[derive(Debug)]
@@ -92,7 +75,7 @@ pub struct LogStore<D> {
     needed: Vec<u64>,
     /// The group that was named last as blocking, until it has begun a segment.
     blocking: Option<usize>,
-    bugs: DurabilityBugs,
+    bugs: BugSet,
 }
 
 impl<D: Disk> LogStore<D> {
@@ -100,7 +83,7 @@ impl<D: Disk> LogStore<D> {
     pub fn open(
         mut disk: D,
         (owner, groups): (&str, GroupId),
-        bugs: DurabilityBugs,
+        bugs: BugSet,
     ) -> Result<(Self, Recovery), OpenError> {
         let bases = list_bases(&disk)?;
         check_owner(&mut disk, owner, bases.is_empty())?;
@@ -149,6 +132,9 @@ impl<D: Disk> LogStore<D> {
         for LogWrite { group, persist } in writes {
             if persist.start.is_none() {
                 records.push(Record::from_persist(group, persist));
+                if self.bugs.contains(Bug::NoGroupCommit) {
+                    self.append_batch(&core::mem::take(&mut records))?;
+                }
                 continue;
             }
             if !records.is_empty() {
@@ -162,11 +148,16 @@ impl<D: Disk> LogStore<D> {
     /// Writes a snapshot, then a segment in which the group needs nothing before it, and only then
     /// removes what no group needs: after a crash in between, one of the two can be read.
     fn cut_log(&mut self, group: GroupId, persist: Persist) -> Result<(), DiskError> {
-        if let Some(snapshot) = &persist.snapshot {
-            write_snapshot(&mut self.disk, group, snapshot, !self.bugs.skip_sync)?;
+        let snapshot = persist.snapshot.clone();
+        let late = self.bugs.contains(Bug::CutBeforeSnapshot);
+        if let Some(snapshot) = snapshot.as_ref().filter(|_| !late) {
+            write_snapshot(&mut self.disk, group, snapshot, self.bugs)?;
         }
         self.begin_segment()?;
         self.append_batch(&[Record::from_persist(group, persist)])?;
+        if let Some(snapshot) = snapshot.as_ref().filter(|_| late) {
+            write_snapshot(&mut self.disk, group, snapshot, self.bugs)?;
+        }
         let group = usize::try_from(group).map_err(DiskError::other)?;
         if let Some(needed) = self.needed.get_mut(group) {
             *needed = self.base;
@@ -190,7 +181,7 @@ impl<D: Disk> LogStore<D> {
     }
 
     fn begin_segment(&mut self) -> Result<(), DiskError> {
-        create_segment(&mut self.disk, self.end)?;
+        create_segment(&mut self.disk, self.end, self.bugs)?;
         (self.base, self.segment) = (self.end, segment_name(self.end));
         self.end += SEGMENT_HEADER as u64;
         Ok(())
@@ -203,11 +194,11 @@ impl<D: Disk> LogStore<D> {
         }
         let batch = wal::encode_batch(records, self.end).map_err(DiskError::other)?;
         if let Err(error) = self.disk.append(&self.segment, &batch) {
-            return self.bugs.filter_error(error);
+            return filter_error(self.bugs, error);
         }
-        if !self.bugs.skip_sync {
+        if !self.bugs.contains(Bug::NoFsync) {
             let synced = self.disk.sync_data(&self.segment);
-            synced.or_else(|error| self.bugs.filter_error(error))?;
+            synced.or_else(|error| filter_error(self.bugs, error))?;
         }
         self.end += batch.len() as u64;
         Ok(())
@@ -217,10 +208,20 @@ impl<D: Disk> LogStore<D> {
     fn remove_segments_before(&mut self, base: u64) -> Result<(), DiskError> {
         for old in segment_bases(self.disk.list()?).into_iter().filter(|old| *old < base) {
             self.disk.remove(&segment_name(old))?;
-            self.disk.sync_directory()?;
+            sync_names(&mut self.disk, self.bugs)?;
         }
         Ok(())
     }
+}
+
+/// Success, if a seeded bug ignores the error.
+fn filter_error(bugs: BugSet, error: DiskError) -> Result<(), DiskError> {
+    let ignored = match error.kind {
+        DiskErrorKind::Io => bugs.contains(Bug::IgnoreIoError),
+        DiskErrorKind::Full => bugs.contains(Bug::IgnoreFullDisk),
+        DiskErrorKind::Other => false,
+    };
+    if ignored { Ok(()) } else { Err(error) }
 }
 
 /// The name of the segment that begins at this offset of the log.
@@ -259,7 +260,7 @@ fn check_owner(disk: &mut impl Disk, owner: &str, empty: bool) -> Result<(), Ope
 fn create_first(disk: &mut impl Disk, owner: &str, empty: bool) -> Result<(), DiskError> {
     disk.sync_ancestors()?;
     if empty {
-        create_segment(disk, 0)?;
+        create_segment(disk, 0, BugSet::default())?;
     }
     disk.create(NEW_OWNER)?;
     disk.append(NEW_OWNER, owner.as_bytes())?;
@@ -269,12 +270,17 @@ fn create_first(disk: &mut impl Disk, owner: &str, empty: bool) -> Result<(), Di
 }
 
 /// Creates a segment whose header and name are durable.
-fn create_segment(disk: &mut impl Disk, base: u64) -> Result<(), DiskError> {
+fn create_segment(disk: &mut impl Disk, base: u64, bugs: BugSet) -> Result<(), DiskError> {
     let name = segment_name(base);
     disk.create(&name)?;
     disk.append(&name, &wal::segment_header(base))?;
     disk.sync(&name)?;
-    disk.sync_directory()
+    sync_names(disk, bugs)
+}
+
+/// Makes the names of files durable.
+fn sync_names(disk: &mut impl Disk, bugs: BugSet) -> Result<(), DiskError> {
+    if bugs.contains(Bug::SkipDirectorySync) { Ok(()) } else { disk.sync_directory() }
 }
 
 /// Decodes the log that these segments hold.
@@ -282,7 +288,7 @@ fn recover_log(
     disk: &impl Disk,
     bases: &[u64],
     groups: GroupId,
-    bugs: DurabilityBugs,
+    bugs: BugSet,
 ) -> Result<DecodedLog, OpenError> {
     let mut segments: Vec<(u64, Cow<'_, [u8]>)> = Vec::new();
     for base in bases {
@@ -292,10 +298,17 @@ fn recover_log(
     }
     let views: Vec<_> =
         segments.iter().map(|(base, bytes)| Segment { base: *base, bytes }).collect();
-    if bugs.skip_checks {
+    if bugs.contains(Bug::TrustDisk) {
         return Ok(wal::decode_unverified(&views, groups));
     }
-    wal::decode_segments(&views, groups).map_err(|refusal| {
+    if bugs.contains(Bug::CutAtDamage) {
+        return Ok(wal::decode_until_damage(&views, groups));
+    }
+    let decoded = wal::decode_segments(&views, groups).and_then(|log| {
+        let fatal = log.torn_bytes > 0 && bugs.contains(Bug::TornTailFatal);
+        if fatal { Err(wal::describe_torn_tail(&views, &log)) } else { Ok(log) }
+    });
+    decoded.map_err(|refusal| {
         let segment = disk.path(&segment_name(refusal.segment));
         OpenError::Damaged { segment, refusal }
     })
@@ -309,7 +322,9 @@ fn cut_torn_tail(disk: &mut impl Disk, bases: &[u64], end: u64) -> Result<u64, D
     for base in bases.iter().rev().filter(|base| !is_left(base)) {
         disk.remove(&segment_name(*base))?;
     }
-    let Some(last) = last else { return create_segment(disk, end).map(|()| end) };
+    let Some(last) = last else {
+        return create_segment(disk, end, BugSet::default()).map(|()| end);
+    };
     let name = segment_name(last);
     disk.truncate(&name, end - last)?;
     disk.sync(&name)?;

@@ -21,6 +21,8 @@
 //! it on a thread of its own, and the simulator runs it when the simulated sync is over.
 
 mod answers;
+#[cfg(test)]
+pub(crate) mod bug_tests;
 mod changes;
 mod disk;
 mod interpreter;
@@ -38,9 +40,7 @@ mod tests;
 pub use changes::format_contact;
 pub use disk::{Disk, DiskError, DiskErrorKind};
 pub use interpreter::{MAX_REQUEST_TIMEOUT, Output, Runtime, RuntimeConfig};
-pub use log_store::{
-    DurabilityBugs, LogStore, LogWrite, MAX_BATCH_WRITES, MAX_LOG_BYTES, Recovery,
-};
+pub use log_store::{LogStore, LogWrite, MAX_BATCH_WRITES, MAX_LOG_BYTES, Recovery};
 pub use memory_disk::MemoryDisk;
 pub use open_error::OpenError;
 pub use request::{Answer, SessionError};

@@ -2,6 +2,7 @@
 
 use super::disk::{Disk, DiskError};
 use super::open_error::{OpenError, to_open_error};
+use crate::bug::{Bug, BugSet};
 use crate::raft::{Position, Snapshot};
 use crate::wal::{self, GroupId};
 use alloc::borrow::Cow;
@@ -24,15 +25,21 @@ pub(super) fn write_snapshot(
     disk: &mut impl Disk,
     group: GroupId,
     snapshot: &Snapshot,
-    sync: bool,
+    bugs: BugSet,
 ) -> Result<(), DiskError> {
-    disk.create(NEW_SNAPSHOT)?;
-    disk.append(NEW_SNAPSHOT, &wal::encode_snapshot(snapshot))?;
+    let (name, sync) = (file_name(group), !bugs.contains(Bug::NoFsync));
+    let in_place = bugs.contains(Bug::SnapshotInPlace);
+    let written = if in_place { name.as_ref() } else { NEW_SNAPSHOT };
+    disk.create(written)?;
+    disk.append(written, &wal::encode_snapshot(snapshot))?;
     if sync {
-        disk.sync(NEW_SNAPSHOT)?;
+        disk.sync(written)?;
     }
-    disk.rename(NEW_SNAPSHOT, &file_name(group))?;
-    if sync { disk.sync_directory() } else { Ok(()) }
+    if !in_place {
+        disk.rename(written, &name)?;
+    }
+    let sync_names = sync && !bugs.contains(Bug::SkipDirectorySync);
+    if sync_names { disk.sync_directory() } else { Ok(()) }
 }
 
 /// Reads a group's last snapshot, which must be there where the log begins after `start`.

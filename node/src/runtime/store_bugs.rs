@@ -4,7 +4,8 @@
 //! No bug touches the log: replicas agree on it, and disagree on its meaning or on when it shows.
 
 use super::request::{Answer, Request};
-use crate::kv::{Changes, Command, MicroOp, Outcome, Results, Store, StoreBug, Txn};
+use crate::bug::{Bug, BugSet};
+use crate::kv::{Changes, Command, MicroOp, Outcome, Results, Store, Txn};
 use crate::raft::{Index, Token};
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -20,7 +21,7 @@ const REAPPLIED_ENTRIES: Index = 3;
 /// The bugs of one replica's store, and what they hold back.
 #[derive(Debug)]
 pub(super) struct BuggyStore {
-    bugs: Vec<StoreBug>,
+    bugs: BugSet,
     /// Which lane of a follower is late.
     lane: u8,
     /// The last entry of the log when the replica started.
@@ -40,7 +41,7 @@ pub(super) struct BuggyStore {
 impl BuggyStore {
     /// The bugs of the replica with that number, whose log ended at `start`, and its shortest
     /// election timeout.
-    pub(super) fn new(bugs: Vec<StoreBug>, me: u64, start: Index, election: Duration) -> Self {
+    pub(super) fn new(bugs: BugSet, me: u64, start: Index, election: Duration) -> Self {
         Self {
             bugs,
             lane: u8::from(me.is_multiple_of(2)),
@@ -54,14 +55,14 @@ impl BuggyStore {
         }
     }
 
-    fn has_bug(&self, bug: StoreBug) -> bool {
-        self.bugs.contains(&bug)
+    pub(super) fn has_bug(&self, bug: Bug) -> bool {
+        self.bugs.contains(bug)
     }
 
     /// Whether a linearizable read need not be confirmed; remembers when it asks, if it must be.
     /// Without clock faults the bug has no effect: no other replica leads before the lease ends.
     pub(super) fn is_leased(&mut self, token: Token, wall: Duration) -> bool {
-        if !self.has_bug(StoreBug::WallClockLease) {
+        if !self.has_bug(Bug::WallClockLease) {
             return false;
         }
         let leased = wall < self.leased_until;
@@ -113,13 +114,13 @@ impl BuggyStore {
         request: Request,
     ) -> Result<(Request, Option<Results>), Answer> {
         match request {
-            Request::Read { query, lease, .. } if self.has_bug(StoreBug::IgnoreAfter) => {
+            Request::Read { query, lease, .. } if self.has_bug(Bug::IgnoreAfter) => {
                 Ok((Request::Read { query, after: 0, lease }, None))
             }
-            Request::ReadStale { query, .. } if self.has_bug(StoreBug::IgnoreAfter) => {
+            Request::ReadStale { query, .. } if self.has_bug(Bug::IgnoreAfter) => {
                 Ok((Request::ReadStale { query, after: 0 }, None))
             }
-            Request::Write(Command::Txn(txn)) if self.has_bug(StoreBug::EvaluateEarly) => {
+            Request::Write(Command::Txn(txn)) if self.has_bug(Bug::EvaluateEarly) => {
                 let (results, changes) =
                     txn.evaluate_on(store).map_err(|current| Answer::Mismatch { current })?;
                 Ok((Request::Write(write_all(changes)), Some(results)))
@@ -130,7 +131,7 @@ impl BuggyStore {
 
     /// What the command finds and changes: a store that does not show everything is not asked.
     fn evaluate_command(&mut self, store: &Store, command: &Command) -> (Outcome, Changes) {
-        if !self.has_bug(StoreBug::ApplyLanes) && !self.has_bug(StoreBug::TornTxn) {
+        if !self.has_bug(Bug::ApplyLanes) && !self.has_bug(Bug::TornTxn) {
             return store.evaluate_command(command);
         }
         let (outcome, changes) = self.full_store.evaluate_command(command);
@@ -147,31 +148,48 @@ impl BuggyStore {
         leads: bool,
     ) -> Outcome {
         store.skip_entry(index);
-        if let Err(outcome) = store.check_session(index, command) {
-            return outcome;
+        match store.check_session(index, command) {
+            Err(Outcome::Again { .. }) if self.has_bug(Bug::NoDedup) => {}
+            Err(outcome) => return outcome,
+            Ok(()) => {}
         }
         let (outcome, mut changes) = self.evaluate_command(store, command);
-        if leads || self.has_bug(StoreBug::TornTxn) {
+        if matches!(outcome, Outcome::Mismatch { .. })
+            && !leads
+            && self.has_bug(Bug::ApplyFailedConditions)
+        {
+            changes = evaluate_unconditionally(store, command);
+        }
+        if leads || self.has_bug(Bug::TornTxn) {
             self.apply_all_delayed(store);
         }
-        if self.has_bug(StoreBug::ApplyLanes) && !leads {
+        if self.has_bug(Bug::ApplyLanes) && !leads {
             let slow = changes.extract_if(.., |key, _| key_lane(key) == self.lane).collect();
             self.delayed.push_back((self.now + LANE_TICKS, slow));
         }
-        if self.has_bug(StoreBug::TornTxn) && changes.len() > 1 {
+        if self.has_bug(Bug::TornTxn) && changes.len() > 1 {
             let first: Changes = changes.pop_first().into_iter().collect();
             self.delayed
                 .push_back((self.now + TORN_TICKS, core::mem::replace(&mut changes, first)));
         }
         store.apply_changes(changes);
-        if self.has_bug(StoreBug::DoubleApply)
+        if self.has_bug(Bug::DoubleApply)
             && (index..index + REAPPLIED_ENTRIES).contains(&self.start)
         {
             store.apply_changes(store.evaluate_command(command).1);
         }
-        store.record_result(index, command, &outcome);
+        if leads || !self.has_bug(Bug::LeaderSessions) {
+            store.record_result(index, command, &outcome);
+        }
         outcome
     }
+}
+
+/// What a command would change if its conditions held.
+fn evaluate_unconditionally(store: &Store, command: &Command) -> Changes {
+    let txn = command.clone().into_txn().unwrap_or_default();
+    let txn = Txn { conditions: Vec::new(), ..txn };
+    txn.evaluate_on(store).map(|(_, changes)| changes).unwrap_or_default()
 }
 
 /// The lane of a key: neighbours in a sequence of numbered keys are in different ones.

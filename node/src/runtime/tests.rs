@@ -1,6 +1,7 @@
 //! Drives a runtime alone: what it answers, what it proposes, when it gives up.
 
 use super::*;
+use crate::bug::{BugSet, VariationSet};
 use crate::kv::Command;
 use crate::raft::{Compaction, Config, Content, Effect, Input, Message, Position, Stored};
 use crate::wire::{MemberReply, MembersRequest, NewMember};
@@ -21,10 +22,11 @@ fn new_leader() -> Runtime<u32> {
         seed: 1,
         lease_reads: false,
         compaction: Compaction::default(),
-        unsafe_bugs: Vec::new(),
+        bugs: BugSet::default(),
+        variations: VariationSet::default(),
     };
-    let (election, store_bugs) = (Duration::from_millis(100), Vec::new());
-    let config = RuntimeConfig { raft, group: 0, groups: 1, start: 1, election, store_bugs };
+    let election = Duration::from_millis(100);
+    let config = RuntimeConfig { raft, group: 0, groups: 1, start: 1, election };
     let mut runtime = Runtime::new(config, Stored::default()).expect("an empty disk");
     let me = MemberReply {
         id: 1,

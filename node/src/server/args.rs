@@ -3,8 +3,9 @@
 use super::join::JoinRequest;
 use super::log::LogFormat;
 use super::peer_auth::PeerSecret;
-use crate::kv;
-use crate::raft::{BUGS, Bug, Compaction};
+use crate::bug::{self, Area, Bug, BugRow, BugSet};
+use crate::bug::{VARIATIONS, Variation, VariationRow, VariationSet};
+use crate::raft::Compaction;
 use clap::{CommandFactory, FromArgMatches, Parser, ValueEnum};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,14 +20,14 @@ use std::path::{Path, PathBuf};
 )]
 struct Args {
     /// Set the name of this replica
-    #[arg(long, value_name = "NAME", required_unless_present = "list_unsafe")]
+    #[arg(long, value_name = "NAME", required_unless_present_any = LISTS)]
     id: Option<String>,
     /// Keep the log in this directory; create it if missing
-    #[arg(long, value_name = "DIR", required_unless_present = "list_unsafe")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = LISTS)]
     data: Option<PathBuf>,
     /// Found a cluster with these members; this replica connects to them at these addresses
     #[arg(long, value_name = "NAME=HOST:PORT,…", value_delimiter = ',', value_parser = parse_peer)]
-    #[arg(required_unless_present_any = ["list_unsafe", "join"])]
+    #[arg(required_unless_present_any = ["list_unsafe", "list_vary", "join"])]
     peers: Vec<(String, String)>,
     /// Join a cluster through the member that serves clients at this address; requires
     /// --listen-peer, with an address at which the others can reach this replica
@@ -41,7 +42,7 @@ struct Args {
     replace: Option<String>,
     /// Serve clients over HTTP at this address
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
-    #[arg(required_unless_present = "list_unsafe")]
+    #[arg(required_unless_present_any = LISTS)]
     listen_client: Option<String>,
     /// Accept peers at this address [default: this replica's entry in --peers]
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_address)]
@@ -99,12 +100,21 @@ struct Args {
     log_format: LogFormat,
     /// Switch bugs on, to test the tester
     #[arg(long = "unsafe", value_name = "NAME,…", value_delimiter = ',', value_parser = parse_bug)]
-    bugs: Vec<AnyBug>,
-    /// List the bugs and exit
+    bugs: Vec<Bug>,
+    /// Switch harmless variations on, to test that the tester raises no false alarm
+    #[arg(long = "vary", value_name = "NAME,…", value_delimiter = ',')]
+    #[arg(value_parser = parse_variation)]
+    variations: Vec<Variation>,
+    /// List the bugs, with what each needs to be seen, and exit
     #[arg(long)]
     list_unsafe: bool,
+    /// List the variations and exit
+    #[arg(long)]
+    list_vary: bool,
 }
 
+/// The options that print a list, and need no others.
+const LISTS: [&str; 2] = ["list_unsafe", "list_vary"];
 /// The inverse of the share of entries that stay in the log after a snapshot, for slow peers.
 const KEPT_FRACTION: u64 = 10;
 /// The bytes of a snapshot in one message.
@@ -157,25 +167,18 @@ pub(super) struct Settings {
     pub(super) secret: PeerSecret,
     pub(super) log_format: LogFormat,
     pub(super) trace: Option<PathBuf>,
-    /// The bugs of the core.
-    pub(super) bugs: Vec<Bug>,
-    /// The bugs of the store.
-    pub(super) store_bugs: Vec<kv::StoreBug>,
+    pub(super) bugs: BugSet,
+    pub(super) variations: VariationSet,
 }
 
 impl Settings {
-    /// Returns the names of all bugs that are switched on.
-    pub(super) fn bug_names(&self) -> Vec<String> {
-        let names = self.bugs.iter().map(|bug| bug.name());
-        names.chain(self.store_bugs.iter().map(|bug| bug.name())).map(str::to_owned).collect()
+    /// Returns the names of all bugs and variations that are switched on.
+    pub(super) fn switch_names(&self) -> Vec<String> {
+        let bugs = sorted_bugs().into_iter().map(|(_, row)| row);
+        let bugs = bugs.filter(|row| self.bugs.contains(row.bug)).map(|row| row.name);
+        let variations = VARIATIONS.iter().filter(|row| self.variations.contains(row.variation));
+        bugs.chain(variations.map(|row| row.name)).map(str::to_owned).collect()
     }
-}
-
-/// A bug of the core or of the store.
-#[derive(Clone, Copy, Debug)]
-enum AnyBug {
-    Core(Bug),
-    Store(kv::StoreBug),
 }
 
 /// A parsed command line.
@@ -196,8 +199,11 @@ pub(super) fn parse_args(
     let mut command = Args::command().name("node").bin_name(name.as_ref());
     let args = Args::from_arg_matches(&command.try_get_matches_from_mut(words)?)?;
     if args.list_unsafe {
-        let line = |(name, text)| format!("{name}\t{text}\n");
-        return Ok(Invocation::Print(all_bugs().into_iter().map(line).collect()));
+        return Ok(Invocation::Print(list_bugs()));
+    }
+    if args.list_vary {
+        let line = |row: &VariationRow| format!("{}\t{}\n", row.name, row.doc);
+        return Ok(Invocation::Print(VARIATIONS.iter().map(line).collect()));
     }
     let settings = build_settings(args)
         .map_err(|message| command.error(clap::error::ErrorKind::ValueValidation, message))?;
@@ -256,8 +262,8 @@ fn build_settings(args: Args) -> Result<Settings, String> {
             .map_or(Ok(PeerSecret::default()), PeerSecret::read)?,
         log_format: args.log_format,
         trace: args.trace,
-        bugs: args.bugs.iter().filter_map(|bug| bug.core_bug()).collect(),
-        store_bugs: args.bugs.iter().filter_map(|bug| bug.store_bug()).collect(),
+        bugs: args.bugs.into_iter().collect(),
+        variations: args.variations.into_iter().collect(),
         name,
     })
 }
@@ -302,32 +308,42 @@ fn parse_address(text: &str) -> Result<String, String> {
     }
 }
 
-/// Returns every bug and its description, ordered by name.
-fn all_bugs() -> BTreeMap<&'static str, &'static str> {
-    let core = BUGS.iter().map(|(_, name, text)| (*name, *text));
-    core.chain(kv::BUGS.iter().map(|(_, name, text)| (*name, *text))).collect()
+/// Returns every bug and its area, ordered by name.
+fn sorted_bugs() -> Vec<(Area, &'static BugRow)> {
+    let mut bugs: Vec<_> = bug::all_bugs().collect();
+    bugs.sort_unstable_by_key(|(_, row)| row.name);
+    bugs
 }
 
-fn parse_bug(name: &str) -> Result<AnyBug, String> {
-    let core = Bug::from_name(name).map(AnyBug::Core);
-    core.or_else(|| kv::StoreBug::from_name(name).map(AnyBug::Store)).ok_or_else(|| {
-        let known: Vec<_> = all_bugs().into_keys().collect();
-        format!("unknown bug; known bugs are {}", known.join(", "))
-    })
+/// Lists the bugs, one in a line, with the columns of the registry between tabs. Words of one
+/// column are separated by commas.
+fn list_bugs() -> String {
+    let line = |(area, row): (Area, &BugRow)| {
+        let columns = [
+            area.word().to_owned(),
+            row.place.word().to_owned(),
+            row.seen_by.word().to_owned(),
+            join_words(row.faults, |it| it.word()),
+            join_words(row.loads, |it| it.word()),
+            join_words(row.settings, |it| it.word()),
+            join_words(row.sim_gaps, |it| it.word()),
+        ];
+        format!("{}\t{}\t{}\n", row.name, row.doc, columns.join("\t"))
+    };
+    sorted_bugs().into_iter().map(line).collect()
 }
 
-impl AnyBug {
-    fn core_bug(self) -> Option<Bug> {
-        match self {
-            Self::Core(bug) => Some(bug),
-            Self::Store(_) => None,
-        }
-    }
+fn join_words<T: Copy>(values: &[T], word: impl Fn(T) -> &'static str) -> String {
+    values.iter().map(|value| word(*value)).collect::<Vec<_>>().join(",")
+}
 
-    fn store_bug(self) -> Option<kv::StoreBug> {
-        match self {
-            Self::Store(bug) => Some(bug),
-            Self::Core(_) => None,
-        }
-    }
+fn parse_bug(name: &str) -> Result<Bug, String> {
+    let known = || sorted_bugs().iter().map(|(_, row)| row.name).collect::<Vec<_>>().join(", ");
+    Bug::from_name(name).ok_or_else(|| format!("unknown bug; known bugs are {}", known()))
+}
+
+fn parse_variation(name: &str) -> Result<Variation, String> {
+    let known = || VARIATIONS.iter().map(|row| row.name).collect::<Vec<_>>().join(", ");
+    Variation::from_name(name)
+        .ok_or_else(|| format!("unknown variation; known variations are {}", known()))
 }

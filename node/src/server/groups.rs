@@ -91,6 +91,7 @@ impl ReplicaContext<'_> {
             driver,
             published: published.clone(),
             timeout,
+            bugs: self.settings.bugs,
         };
         let handles = queues.requests.into_iter().zip(&published_statuses).map(handle).collect();
         let mut drivers = Vec::new();
@@ -108,7 +109,7 @@ impl ReplicaContext<'_> {
         let Self { settings, members, links, .. } = self;
         let first = runtimes[0].status();
         let published =
-            PublishedStatus::new(members.clone(), settings.bug_names(), links.clone(), first);
+            PublishedStatus::new(members.clone(), settings.switch_names(), links.clone(), first);
         if runtimes.len() == 1 {
             return vec![published];
         }
@@ -150,7 +151,6 @@ impl ReplicaContext<'_> {
             groups: settings.groups,
             start,
             election: Duration::from_millis(u64::from(settings.election_ms)),
-            store_bugs: settings.store_bugs.clone(),
         }
     }
 
@@ -167,7 +167,8 @@ impl ReplicaContext<'_> {
             seed: seed ^ u64::from(group).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             lease_reads: self.settings.lease,
             compaction: self.settings.compaction,
-            unsafe_bugs: self.settings.bugs.clone(),
+            bugs: self.settings.bugs,
+            variations: self.settings.variations,
         }
     }
 }

@@ -22,6 +22,8 @@
 //! All tasks share one thread: five replicas fit on two cores.
 
 mod args;
+#[cfg(test)]
+pub(crate) mod bug_tests;
 mod connections;
 mod demux;
 mod driver;
@@ -44,9 +46,7 @@ mod trace;
 mod transport;
 mod udp_heartbeats;
 
-use crate::kv;
-use crate::raft::Bug;
-use crate::runtime::{DiskErrorKind, DurabilityBugs};
+use crate::bug::Bug;
 use args::{Bootstrap, Invocation, Settings};
 use connections::ClientListener;
 use groups::ReplicaContext;
@@ -121,14 +121,13 @@ async fn serve_until_stopped(settings: Settings, log: &Logger) -> Result<(), Str
     let clients = bind_listener(&settings.listen_client, "--listen-client").await?;
     let owner = format!("{} of {}", settings.name, members.cluster());
     let groups = settings.groups;
-    let (storage, stored) =
-        Storage::open(&settings.data, (&owner, groups), durability_bugs(&settings), log)?;
+    let (storage, stored) = Storage::open(&settings.data, (&owner, groups), settings.bugs, log)?;
 
     let queues = groups::create_queues(groups);
-    let incarnations = Incarnations::open(&settings.data)?;
+    let incarnations = Incarnations::open(&settings.data)?.with_bugs(settings.bugs);
     let secret = settings.secret.clone();
     let identity = Identity { members: members.clone(), incarnations, secret };
-    let datagrams = settings.bugs.contains(&Bug::LoneHeartbeats).then_some(&settings.listen_peer);
+    let datagrams = settings.bugs.contains(Bug::LoneHeartbeats).then_some(&settings.listen_peer);
     let heartbeats =
         datagrams.map(|at| UdpHeartbeats::bind(at, &members, queues.demux.clone())).transpose()?;
     let links =
@@ -177,17 +176,5 @@ async fn load_members(settings: &Settings) -> Result<Members, String> {
                 .await
                 .map(Members::from_admission)
         }
-    }
-}
-
-/// The bugs in the handling of the disk that are switched on.
-fn durability_bugs(settings: &Settings) -> DurabilityBugs {
-    let has = |bug| settings.store_bugs.contains(&bug);
-    let io = has(kv::StoreBug::IgnoreIoError).then_some(DiskErrorKind::Io);
-    let full = has(kv::StoreBug::IgnoreFullDisk).then_some(DiskErrorKind::Full);
-    DurabilityBugs {
-        skip_sync: settings.bugs.contains(&Bug::NoFsync),
-        ignored_error: io.or(full),
-        skip_checks: has(kv::StoreBug::TrustDisk),
     }
 }

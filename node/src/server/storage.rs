@@ -7,10 +7,9 @@
 
 use super::log::Logger;
 use super::metrics::Metrics;
+use crate::bug::BugSet;
 use crate::raft::Stored;
-use crate::runtime::{
-    Disk as _, DurabilityBugs, LogStore, LogWrite, MAX_BATCH_WRITES, MAX_LOG_BYTES,
-};
+use crate::runtime::{Disk as _, LogStore, LogWrite, MAX_BATCH_WRITES, MAX_LOG_BYTES};
 use crate::wal::GroupId;
 use directory::Directory;
 use std::collections::BTreeMap;
@@ -47,7 +46,7 @@ impl Storage {
     pub(super) fn open(
         path: &Path,
         owner: (&str, GroupId),
-        bugs: DurabilityBugs,
+        bugs: BugSet,
         log: &Logger,
     ) -> Result<(Self, Vec<Stored>), String> {
         let began = Instant::now();

@@ -1,5 +1,6 @@
 //! Sends a server messages that no correct peer would send: it may act on them, but must not panic.
 
+use node::bug::{BugSet, VariationSet};
 use node::raft::{
     AppendEntries, Compaction, Config, Content, Effect, Entry, Input, InstallSnapshot, Membership,
     MembershipChange, Message, Payload, Position, Raft, Stored,
@@ -92,7 +93,7 @@ proptest! {
     #[test]
     fn no_input_makes_a_server_panic(inputs in prop::collection::vec(any_input(), 0..120)) {
         let (heartbeat_ticks, election_ticks) = (1, 2);
-        let (id, seed, voters, unsafe_bugs) = (1, 1, vec![1, 2, 3], Vec::new());
+        let (id, seed, voters) = (1, 1, vec![1, 2, 3]);
         let config = Config {
             id,
             voters,
@@ -101,7 +102,8 @@ proptest! {
             seed,
             lease_reads: true,
             compaction: Compaction { entries: 3, bytes: 0, keep_entries: 1, chunk_bytes: 4 },
-            unsafe_bugs,
+            bugs: BugSet::default(),
+            variations: VariationSet::default(),
         };
         let mut raft = Raft::new(config, Stored::default());
         let mut effects: Vec<Effect> = Vec::new();

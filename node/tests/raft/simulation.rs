@@ -4,10 +4,9 @@
 //! request must be answered.
 
 use crate::cluster::{ClientOutcome, Cluster, ELECTION};
+use node::bug::Bug;
 use node::raft::invariants::CommittedEntry;
-use node::raft::{
-    BUGS, Bug, Compaction, Effect, Input, MembershipChange, Message, Payload, Role, ServerId,
-};
+use node::raft::{Compaction, Effect, Input, MembershipChange, Message, Payload, Role, ServerId};
 use std::collections::BTreeSet;
 
 /// How many random steps a run takes before all faults are healed.
@@ -372,18 +371,23 @@ fn random_faults_reach_rare_states() {
     assert!(enough, "committed, terms, runs, changes of members: {reached:?}");
 }
 
-/// Two bugs are too rare for random faults and have a transcript only: a forgotten vote matters
-/// only between the vote and the end of its term, a kept tail only if another server has the same
-/// tail.
+/// Bugs that random faults meet within a hundred runs. Each other one has a test of its own.
 #[test]
-fn random_faults_find_the_seeded_bugs() {
-    // The last two violate no invariant: they only keep clients waiting.
-    let excluded = [Bug::ForgetVote, Bug::KeepTail, Bug::LoneHeartbeats, Bug::NoCheckQuorum];
-    for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| !excluded.contains(bug)) {
+fn random_faults_find_seeded_bugs() {
+    let frequent = [
+        Bug::CommitOldTerm,
+        Bug::EarlyAck,
+        Bug::FollowerReads,
+        Bug::NoFsync,
+        Bug::StaleReads,
+        Bug::SwapVoters,
+        Bug::VoteWithoutLogCheck,
+    ];
+    for bug in frequent {
         let harmed = (0..100).any(|seed| {
-            let mut simulation = Simulation::new(seed, &[*bug]);
+            let mut simulation = Simulation::new(seed, &[bug]);
             simulation.run_with_faults().is_err() && simulation.cluster.violation().is_some()
         });
-        assert!(harmed, "{name} caused no violation in 100 runs");
+        assert!(harmed, "{} caused no violation in 100 runs", bug.name());
     }
 }

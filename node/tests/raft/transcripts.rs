@@ -27,8 +27,9 @@
 //! ```
 
 use crate::cluster::Cluster;
+use node::bug::Bug;
 use node::raft::{
-    AppendEntries, Bug, Compaction, Content, Effect, Entry, Input, InstallSnapshot, Membership,
+    AppendEntries, Compaction, Content, Effect, Entry, Input, InstallSnapshot, Membership,
     MembershipChange, Message, Payload, Position, ServerId, Token,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -454,16 +455,15 @@ fn transcripts_match_the_current_output() {
 }
 
 #[test]
-fn every_bug_has_a_transcript_with_a_violation_and_without_the_bug_none() {
-    let scripts = load_scripts();
-    // A leader without a quorum violates no invariant: it only keeps clients waiting.
-    let liveness = [node::raft::Bug::LoneHeartbeats, node::raft::Bug::NoCheckQuorum];
-    let harms = |bug: &node::raft::Bug| !liveness.contains(bug);
-    for (_, name, _) in node::raft::BUGS.iter().filter(|(bug, ..)| harms(bug)) {
-        let file = format!("bug-{name}.txt");
-        let script = scripts.iter().find(|(path, _)| path.ends_with(&file));
-        let (_, text) = script.unwrap_or_else(|| panic!("{file} is missing"));
+fn a_bug_violates_an_invariant_and_the_same_run_without_it_none() {
+    let mut bugs = 0;
+    for (path, text) in load_scripts() {
+        let file = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let Some(name) = file.strip_prefix("bug-") else { continue };
+        assert!(Bug::from_name(name).is_some(), "{file}: there is no such bug");
         assert!(text.lines().any(|line| line.starts_with("!! ")), "{file} shows no violation");
         assert!(text.ends_with("| all invariants hold\n"), "{file}: violation without the bug");
+        bugs += 1;
     }
+    assert!(bugs > 5, "{bugs} bugs have a transcript");
 }

@@ -28,7 +28,7 @@ pub mod trace;
 mod translate;
 mod world;
 
-pub use node::raft::{BUGS, Bug};
+pub use node::bug::{Bug, BugRow, Place, VARIATIONS, Variation, all_bugs};
 pub use outcome::{Failure, Outcome};
 pub use run::run_simulation;
 pub use setting::SimConfig;

@@ -9,7 +9,7 @@ use super::invariant_checker::Violation;
 use super::outcome::Failure;
 use super::setting::SECOND;
 use super::sim_node::SimNode;
-use super::world::{Event, World, durability_bugs};
+use super::world::{Event, World};
 use node::raft::invariants::membership_safety;
 use node::raft::{Config, Entry, Input, Membership, MembershipChange, Payload, ServerId};
 
@@ -78,8 +78,7 @@ impl World<'_> {
         let news = membership.contacts.keys().filter(|id| !self.nodes.contains_key(*id));
         for id in news.copied().collect::<Vec<_>>() {
             let config = Config { id, voters: Vec::new(), ..self.config.clone() };
-            let durability = durability_bugs(&self.setting.bugs);
-            self.nodes.insert(id, SimNode::new(config, durability));
+            self.nodes.insert(id, SimNode::new(config));
             self.tick_lengths.insert(id, super::world::TICK);
             self.schedule_after(0, Event::StartNewcomer(id));
         }

@@ -1,6 +1,6 @@
 //! Defines the settings that all seeds of a simulation share.
 
-use node::raft::Bug;
+use node::bug::{BugSet, VariationSet};
 use workloads::Workload;
 
 /// A moment of simulated time, in microseconds.
@@ -19,5 +19,7 @@ pub struct SimConfig {
     /// What clients do.
     pub workload: &'static dyn Workload,
     /// The bugs that are switched on.
-    pub bugs: Vec<Bug>,
+    pub bugs: BugSet,
+    /// The harmless variations that are switched on.
+    pub variations: VariationSet,
 }

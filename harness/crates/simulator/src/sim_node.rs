@@ -7,8 +7,7 @@
 use super::setting::Micros;
 use node::raft::{Config, Input, Persist, ServerId, Stored};
 use node::runtime::{
-    DurabilityBugs, LogStore, LogWrite, MAX_BATCH_WRITES, MemoryDisk, OpenError, Output, Runtime,
-    RuntimeConfig,
+    LogStore, LogWrite, MAX_BATCH_WRITES, MemoryDisk, OpenError, Output, Runtime, RuntimeConfig,
 };
 use std::time::Duration;
 
@@ -18,7 +17,6 @@ pub(super) type CallNumber = u64;
 /// One replica and its disk.
 pub(super) struct SimNode {
     config: Config,
-    bugs: DurabilityBugs,
     /// How often it has started; events meant for an earlier start are dropped.
     pub(super) incarnation: u64,
     process: Option<Process>,
@@ -46,9 +44,9 @@ pub(super) struct RecoveredLog {
 
 impl SimNode {
     /// A replica with an empty disk, not started yet.
-    pub(super) fn new(config: Config, bugs: DurabilityBugs) -> Self {
+    pub(super) fn new(config: Config) -> Self {
         let disk = MemoryDisk::default();
-        Self { config, bugs, incarnation: 0, process: None, disk, missed_ticks: 0 }
+        Self { config, incarnation: 0, process: None, disk, missed_ticks: 0 }
     }
 
     pub(super) fn id(&self) -> ServerId {
@@ -69,7 +67,7 @@ impl SimNode {
     pub(super) fn recover_log(&mut self) -> Result<RecoveredLog, OpenError> {
         let owner = format!("n{}", self.id());
         let disk = std::mem::take(&mut self.disk);
-        let (log, mut recovery) = LogStore::open(disk, (&owner, 1), self.bugs)?;
+        let (log, mut recovery) = LogStore::open(disk, (&owner, 1), self.config.bugs)?;
         Ok(RecoveredLog { log, stored: recovery.stored.remove(0) })
     }
 
@@ -85,7 +83,6 @@ impl SimNode {
             groups: 1,
             start: log.end(),
             election: Duration::ZERO,
-            store_bugs: Vec::new(),
         };
         let runtime = Runtime::new(config, stored)?;
         self.process = Some(Process { runtime, log, waiting: Vec::new(), syncing: None });

@@ -6,11 +6,17 @@ use super::run::run_simulation;
 use super::setting::{SECOND, SimConfig};
 use super::shrink;
 use super::trace::Trace;
-use node::raft::{BUGS, Bug};
+use node::bug::{Bug, VariationSet};
 
 fn make_setting(bugs: &[Bug]) -> SimConfig {
     let workload = workloads::find_workload("register").expect("it exists");
-    SimConfig { nodes: 5, span: 30 * SECOND, workload, bugs: bugs.to_vec() }
+    SimConfig {
+        nodes: 5,
+        span: 30 * SECOND,
+        workload,
+        bugs: bugs.iter().copied().collect(),
+        variations: VariationSet::default(),
+    }
 }
 
 fn run_recorded(seed: u64) -> (Outcome, String) {
@@ -57,15 +63,20 @@ fn find_failure(bug: Bug, most: u64) -> Option<(Plan, super::outcome::Failure)> 
     })
 }
 
-/// The rare ones take thousands of seeds: `.ci/run` asks `harness sim` for them.
+/// Rarer ones take thousands of seeds: `.ci/run` asks `harness sim` for them.
 #[test]
 fn seeded_bugs_are_found() {
-    let rare = [Bug::ForgetVote, Bug::CommitOldTerm];
-    // These only block progress: long partitions of real replicas show them.
-    let idle = [Bug::LoneHeartbeats, Bug::NoCheckQuorum];
-    let sought = |bug: &Bug| !rare.contains(bug) && !idle.contains(bug);
-    for (bug, name, _) in BUGS.iter().filter(|(bug, ..)| sought(bug)) {
-        assert!(find_failure(*bug, 300).is_some(), "{name} caused no failure in 300 seeds");
+    let frequent = [
+        Bug::EarlyAck,
+        Bug::FollowerReads,
+        Bug::KeepTail,
+        Bug::NoFsync,
+        Bug::StaleReads,
+        Bug::SwapVoters,
+        Bug::VoteWithoutLogCheck,
+    ];
+    for bug in frequent {
+        assert!(find_failure(bug, 300).is_some(), "{} failed in none of 300 seeds", bug.name());
     }
 }
 

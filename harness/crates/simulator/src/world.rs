@@ -11,8 +11,8 @@ use super::sim_node::{CallNumber, SimNode};
 use super::trace::Trace;
 use super::translate;
 use checker::History;
-use node::raft::{Bug, Config, Membership, ServerId};
-use node::runtime::{ClientRequest, DurabilityBugs, Output, Request};
+use node::raft::{Config, Membership, ServerId};
+use node::runtime::{ClientRequest, Output, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use workloads::{Call, GeneratorFactory, Next, Reply, Rng, Traffic, TrafficConfig};
@@ -106,11 +106,10 @@ impl<'a> World<'a> {
             seed: plan.seed,
             lease_reads: plan.conditions.lease,
             compaction: plan.conditions.compaction,
-            unsafe_bugs: setting.bugs.clone(),
+            bugs: setting.bugs,
+            variations: setting.variations,
         };
-        let durability = durability_bugs(&setting.bugs);
-        let node =
-            |id: &ServerId| (*id, SimNode::new(Config { id: *id, ..config.clone() }, durability));
+        let node = |id: &ServerId| (*id, SimNode::new(Config { id: *id, ..config.clone() }));
         let mut clocks = root.fork("clocks");
         let drift = plan.conditions.drift;
         let tick =
@@ -339,9 +338,4 @@ impl<'a> World<'a> {
         }
         Ok(())
     }
-}
-
-/// The bugs of the disk's handling that go with the core's.
-pub(super) fn durability_bugs(bugs: &[Bug]) -> DurabilityBugs {
-    DurabilityBugs { skip_sync: bugs.contains(&Bug::NoFsync), ..DurabilityBugs::default() }
 }

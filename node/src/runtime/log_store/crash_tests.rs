@@ -154,7 +154,7 @@ fn is_state(found: &Stored, expected: &Stored, next: Option<&Stored>) -> bool {
 fn open_store(
     disk: &mut MemoryDisk,
 ) -> Result<(LogStore<&mut MemoryDisk>, Vec<Stored>), OpenError> {
-    let opened = LogStore::open(disk, ("n1", GROUPS), DurabilityBugs::default());
+    let opened = LogStore::open(disk, ("n1", GROUPS), BugSet::default());
     opened.map(|(store, recovery)| (store, recovery.stored))
 }
 

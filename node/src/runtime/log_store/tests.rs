@@ -10,7 +10,7 @@ fn open_groups(
     disk: MemoryDisk,
     groups: GroupId,
 ) -> Result<(MemoryLogStore, Vec<Stored>), OpenError> {
-    let opened = LogStore::open(disk, ("n1 of n1", groups), DurabilityBugs::default());
+    let opened = LogStore::open(disk, ("n1 of n1", groups), BugSet::default());
     opened.map(|(store, recovery)| (store, recovery.stored))
 }
 
@@ -52,7 +52,7 @@ fn only_checksums_notice_a_flipped_bit() {
     assert!(disk.flip_bit(&segment_name(0), inside, 0));
     let refused = open_store(disk.clone()).expect_err("what was durable is damaged");
     assert!(refused.to_string().contains("is damaged"), "{refused}");
-    let blind = DurabilityBugs { skip_checks: true, ..DurabilityBugs::default() };
+    let blind = BugSet::from([Bug::TrustDisk]);
     let (_, recovery) = LogStore::open(disk, ("n1 of n1", 1), blind).expect("it believes anything");
     let stored = &recovery.stored[0];
     assert_eq!(stored.entries.len(), 2);
@@ -62,22 +62,22 @@ fn only_checksums_notice_a_flipped_bit() {
 
 #[test]
 fn only_the_named_error_is_taken_for_success() {
-    let ignored = |ignored_error, kind| {
+    let ignored = |bugs: &[Bug], kind| {
         let mut store = new_store();
-        store.bugs.ignored_error = ignored_error;
+        store.bugs = bugs.iter().copied().collect();
         store.disk.set_failure(Some(DiskError { kind, reason: "broken".into() }));
         store.append_batch(&[make_record(1, 1)]).is_ok()
     };
-    assert!(ignored(Some(DiskErrorKind::Io), DiskErrorKind::Io));
-    assert!(!ignored(Some(DiskErrorKind::Io), DiskErrorKind::Full));
-    assert!(!ignored(None, DiskErrorKind::Io));
-    assert!(!ignored(None, DiskErrorKind::Other));
+    assert!(ignored(&[Bug::IgnoreIoError], DiskErrorKind::Io));
+    assert!(!ignored(&[Bug::IgnoreIoError], DiskErrorKind::Full));
+    assert!(!ignored(&[], DiskErrorKind::Io));
+    assert!(!ignored(&[], DiskErrorKind::Other));
 }
 
 #[test]
 fn a_log_without_syncs_loses_what_was_reported() {
     let mut store = new_store();
-    store.bugs.skip_sync = true;
+    store.bugs = [Bug::NoFsync].into();
     store.append_batch(&[make_record(1, 100)]).expect("the disk has room");
     let mut disk = store.into_disk();
     disk.lose_power(&mut |_| 0);
@@ -211,7 +211,7 @@ fn interrupted_first_starts_can_be_repeated() {
             let mut disk = MemoryDisk::default();
             for budget in [first, second] {
                 disk.fail_after(budget);
-                let _ = LogStore::open(&mut disk, ("n1 of n1", 1), DurabilityBugs::default());
+                let _ = LogStore::open(&mut disk, ("n1 of n1", 1), BugSet::default());
                 let mut is_name = true;
                 disk.lose_power(&mut |n| {
                     let survives = if std::mem::take(&mut is_name) { names } else { bytes };

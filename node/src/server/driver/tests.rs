@@ -3,6 +3,7 @@
 use super::super::demux::Demux;
 use super::super::log::LogFormat;
 use super::*;
+use crate::bug::{BugSet, VariationSet};
 use crate::kv::Command;
 use crate::raft::{Compaction, Config, Content, Message, Stored};
 use crate::runtime::{Answer, RuntimeConfig};
@@ -23,16 +24,10 @@ fn new_driver() -> (Driver, mpsc::UnboundedReceiver<LogWrite>) {
         seed: 1,
         lease_reads: false,
         compaction: Compaction::default(),
-        unsafe_bugs: Vec::new(),
+        bugs: BugSet::default(),
+        variations: VariationSet::default(),
     };
-    let config = RuntimeConfig {
-        raft,
-        group: 0,
-        groups: 1,
-        start: 1,
-        election: TICK,
-        store_bugs: Vec::new(),
-    };
+    let config = RuntimeConfig { raft, group: 0, groups: 1, start: 1, election: TICK };
     let runtime = Runtime::new(config, Stored::default()).expect("an empty disk");
     let links = Links::new(Vec::new(), Demux::new(Vec::new()));
     let published =

@@ -4,6 +4,7 @@
 //! dropped.
 
 use super::response;
+use crate::bug::{Bug, BugSet};
 use crate::kv::Command;
 use crate::runtime::{Answer, FailureReason, MAX_REQUEST_TIMEOUT, Query, Request};
 use crate::server::metrics::RequestKind;
@@ -30,6 +31,7 @@ pub(in crate::server) struct GroupHandle {
     pub(in crate::server) published: PublishedStatus,
     /// The default timeout of requests.
     pub(in crate::server) timeout: Duration,
+    pub(in crate::server) bugs: BugSet,
 }
 
 impl GroupHandle {
@@ -109,12 +111,14 @@ impl GroupHandle {
     }
 
     /// Sends a request to the driver; answers in its place when the deadline passes.
-    pub(super) async fn send_request(
+    pub(in crate::server) async fn send_request(
         &self,
         request: Request,
         timeout_ms: Option<u64>,
     ) -> (Answer, Origin) {
         let late = match request {
+            // Seeded bug: the client is told that nothing happened, which is not known.
+            Request::Write(_) if self.bugs.contains(Bug::FailOnTimeout) => FailureReason::NoLeader,
             Request::Write(_) | Request::ChangeMembers(_) | Request::TransferLeadership(_) => {
                 FailureReason::WriteTimeout
             }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 fn open_storage(directory: &Path) -> Result<(Storage, Stored), String> {
     let log = Logger::new("n1", LogFormat::Text);
     let owner = ("n1 of n1", 1);
-    let (storage, mut groups) = Storage::open(directory, owner, DurabilityBugs::default(), &log)?;
+    let (storage, mut groups) = Storage::open(directory, owner, BugSet::default(), &log)?;
     Ok((storage, groups.remove(0)))
 }
 
@@ -47,7 +47,7 @@ fn a_directory_serves_one_process_and_one_owner() {
     assert!(refusal.contains("is in use by another replica"), "{refusal}");
     drop(storage);
     let log = Logger::new("n2", LogFormat::Text);
-    let other = Storage::open(directory.path(), ("n2 of n1", 1), DurabilityBugs::default(), &log);
+    let other = Storage::open(directory.path(), ("n2 of n1", 1), BugSet::default(), &log);
     let refusal = other.expect_err("n1 owns it");
     assert!(refusal.contains("belongs to n1 of n1, not to n2 of n1"), "{refusal}");
 }

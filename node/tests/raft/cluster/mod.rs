@@ -11,10 +11,11 @@ pub(crate) use clients::ClientOutcome;
 pub(crate) use test_node::TestNode;
 
 use clients::Clients;
+use node::bug::{Bug, VariationSet};
 use node::raft::Token;
 use node::raft::invariants::{CommittedEntry, SafetyChecker, ServerView};
 use node::raft::{
-    Bug, Compaction, Config, Effect, Input, Membership, MembershipChange, Payload, ServerId,
+    Compaction, Config, Effect, Input, Membership, MembershipChange, Payload, ServerId,
 };
 use std::collections::BTreeMap;
 
@@ -46,7 +47,8 @@ impl Cluster {
             seed,
             lease_reads,
             compaction,
-            unsafe_bugs: bugs.to_vec(),
+            bugs: bugs.iter().copied().collect(),
+            variations: VariationSet::default(),
         };
         let node = |id: &ServerId| (*id, TestNode::new(Config { id: *id, ..config.clone() }));
         let nodes = voters.iter().map(node).collect();

@@ -4,9 +4,10 @@
 //! The test decides every effect, and its commands are plain text. So this is no
 //! [`node::runtime::Runtime`], which has a key-value store and answers clients.
 
+use node::bug::BugSet;
 use node::raft::invariants::ServerView;
 use node::raft::{Config, Effect, Entry, Input, Membership, Persist, Position, Raft, Snapshot};
-use node::runtime::{DurabilityBugs, LogStore, LogWrite, MemoryDisk};
+use node::runtime::{LogStore, LogWrite, MemoryDisk};
 use std::collections::VecDeque;
 
 /// One server and its disk.
@@ -110,7 +111,7 @@ impl TestNode {
         let disk =
             self.log.take().map_or_else(|| std::mem::take(&mut self.disk), LogStore::into_disk);
         let owner = format!("n{}", self.config.id);
-        let (log, mut recovery) = LogStore::open(disk, (&owner, 1), DurabilityBugs::default())
+        let (log, mut recovery) = LogStore::open(disk, (&owner, 1), BugSet::default())
             .expect("a crash leaves a disk that can be read");
         let stored = recovery.stored.remove(0);
         self.log = Some(log);
