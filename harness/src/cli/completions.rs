@@ -57,11 +57,13 @@ fn named_arguments() -> Vec<NamedArgument> {
     let suites = owned(SUITES.iter().map(|(name, _)| *name).collect());
     let workloads = registered_names(NameSource::Workloads);
     let bugs = owned(super::sim::bug_names());
+    let variations = owned(super::sim::variation_names());
     let mut all = test_arguments();
     all.extend([
         named("check", "model", models, NameForm::One),
         named("scenario", "name", scenarios, NameForm::One),
         named("sim", "bugs", bugs, NameForm::List),
+        named("sim", "variations", variations, NameForm::List),
         named("sim", "workload", workloads, NameForm::One),
         named("suite", "suite", suites, NameForm::OrFile),
     ]);

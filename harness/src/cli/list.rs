@@ -3,15 +3,39 @@
 use super::output::{Format, print};
 use anyhow::Result;
 use engine::nemesis::NEMESES;
-use engine::system::SYSTEMS;
+use engine::system::{SYSTEMS, SeededBug};
 use serde::Serialize;
 use std::process::ExitCode;
 
 /// One name of the command line and its description.
 #[derive(Serialize)]
-struct ListRow {
-    name: String,
-    doc: String,
+#[serde(untagged)]
+enum ListRow {
+    Named { name: String, doc: String },
+    Bug(Box<SeededBug>),
+}
+
+impl ListRow {
+    fn name(&self) -> &str {
+        match self {
+            Self::Named { name, .. } => name,
+            Self::Bug(bug) => &bug.name,
+        }
+    }
+
+    /// The description, for people: of a bug also what it takes to see it, in a line of its own.
+    fn format(&self, width: usize) -> String {
+        match self {
+            Self::Named { name, doc } => format!("  {name:width$}  {doc}\n"),
+            Self::Bug(bug) => format!(
+                "  {:width$}  {}\n  {:width$}    ({})\n",
+                bug.name,
+                bug.doc,
+                "",
+                bug.describe_needs()
+            ),
+        }
+    }
 }
 
 /// Rows under a heading.
@@ -34,7 +58,7 @@ pub(crate) fn main(format: Format) -> Result<ExitCode> {
 }
 
 fn list_sections() -> Result<Vec<Section>> {
-    let row = |name: &str, doc: &str| ListRow { name: name.to_owned(), doc: doc.to_owned() };
+    let row = |name: &str, doc: &str| ListRow::Named { name: name.to_owned(), doc: doc.to_owned() };
     let section = |what: &str, rows| Section { what: what.to_owned(), rows };
     let mut nemeses = Vec::new();
     for nemesis in NEMESES {
@@ -59,7 +83,7 @@ fn list_sections() -> Result<Vec<Section>> {
     sections.retain(|section| !section.rows.is_empty());
     for system in SYSTEMS {
         let bugs: Vec<ListRow> =
-            system.list_bugs(None)?.iter().map(|(name, doc)| row(name, doc)).collect();
+            system.list_bugs(None)?.into_iter().map(|bug| ListRow::Bug(Box::new(bug))).collect();
         if bugs.is_empty() {
             continue;
         }
@@ -69,7 +93,31 @@ fn list_sections() -> Result<Vec<Section>> {
 }
 
 fn format_section(section: &Section) -> String {
-    let width = section.rows.iter().map(|row| row.name.len()).max().unwrap_or(0);
-    let row = |row: &ListRow| format!("  {:width$}  {}\n", row.name, row.doc);
-    format!("{}:\n{}", section.what, section.rows.iter().map(row).collect::<String>())
+    let width = section.rows.iter().map(|row| row.name().len()).max().unwrap_or(0);
+    let rows = section.rows.iter().map(|row| row.format(width));
+    format!("{}:\n{}", section.what, rows.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bug_is_listed_with_what_it_takes_to_see_it() {
+        let bug = SeededBug {
+            name: "late-vote".to_owned(),
+            doc: "a vote comes late".to_owned(),
+            area: "elections".to_owned(),
+            place: "core".to_owned(),
+            seen_by: "client".to_owned(),
+            faults: vec!["kill".to_owned()],
+            workloads: Vec::new(),
+            settings: Vec::new(),
+            simulator_lacks: Vec::new(),
+        };
+        let rows = vec![ListRow::Bug(Box::new(bug))];
+        let text = format_section(&Section { what: "bugs".to_owned(), rows });
+        let needs = "               (elections, core; seen by client; faults kill)";
+        assert_eq!(text, format!("bugs:\n  late-vote  a vote comes late\n{needs}\n"));
+    }
 }

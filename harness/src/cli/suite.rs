@@ -135,7 +135,7 @@ fn read_suite(name: &str, first_seed: u64) -> Result<matrix::Suite> {
 
 fn seeded_bugs(name: &str) -> Result<Vec<String>> {
     let system = find_system(name)?.with_context(|| format!("there is no system {name:?}"))?;
-    Ok(system.list_bugs(None)?.iter().map(|(bug, _)| (*bug).to_owned()).collect())
+    Ok(system.list_bugs(None)?.iter().map(|bug| bug.name.clone()).collect())
 }
 
 fn print_cells(cells: &[Cell], format: Format) -> Result<ExitCode> {

@@ -122,8 +122,8 @@ fn check_bugs(plan: &Plan, bin: Option<&PathBuf>) -> Result<()> {
     }
     let known = plan.system.list_bugs(bin)?;
     for bug in &plan.config.bugs {
-        if !known.iter().any(|(name, _)| name == bug) {
-            let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
+        if !known.iter().any(|known| known.name == *bug) {
+            let names: Vec<&str> = known.iter().map(|known| known.name.as_str()).collect();
             if names.is_empty() {
                 bail!("--unsafe {bug}: {} has no seeded bugs to switch on", plan.config.system);
             }

@@ -120,6 +120,27 @@ fn listed_names(headings: &[&str]) -> BTreeSet<String> {
     names.map(str::to_owned).collect()
 }
 
+/// Nemeses and workloads that seeded bugs need and that do not exist yet.
+const MISSING: [&str; 2] = ["sessions", "wipe"];
+
+#[test]
+fn seeded_bugs_name_existing_nemeses_and_workloads() {
+    let output = Command::new(HARNESS).args(["list", "--format", "json"]).output();
+    let output = output.expect("harness runs").stdout;
+    let parts: Vec<Value> = serde_json::from_slice(&output).expect("it prints JSON");
+    let heading = |part: &&Value| part["what"].as_str().is_some_and(|it| it.contains("--unsafe"));
+    let bugs = parts.iter().find(heading).and_then(|part| part["rows"].as_array());
+    let bugs = bugs.expect("the store has seeded bugs");
+    assert!(bugs.len() >= 62, "only {} seeded bugs", bugs.len());
+    for (column, section) in [("faults", "nemeses"), ("workloads", "workloads")] {
+        let known = listed_names(&[section]);
+        let words = bugs.iter().filter_map(|bug| bug[column].as_array()).flatten();
+        for word in words.filter_map(Value::as_str) {
+            assert!(known.contains(word) || MISSING.contains(&word), "{column}: {word}");
+        }
+    }
+}
+
 /// Whether the tool knows a value of an option, or it is a file.
 fn is_known(option: &str, value: &str, names: &BTreeSet<String>) -> bool {
     let special = option == "--nemesis" && ["all", "disk", "none"].contains(&value);

@@ -200,7 +200,7 @@ pub fn registered_names(source: NameSource) -> Vec<String> {
     match source {
         NameSource::Bugs => {
             let bugs = SYSTEMS.iter().filter_map(|system| system.list_bugs(None).ok()).flatten();
-            bugs.map(|(name, _)| name).collect()
+            bugs.map(|bug| bug.name).collect()
         }
         NameSource::LatencyDistributions => {
             owned_names(DISTRIBUTIONS.iter().map(|(_, name)| *name))

@@ -1,6 +1,7 @@
 //! What an adapter to a system under test provides.
 
 use super::client::{Client, ClientOptions};
+use super::seeded_bug::SeededBug;
 use crate::invariants::LogRules;
 use anyhow::Result;
 use nix::sys::signal::Signal;
@@ -47,8 +48,8 @@ pub trait System: Sync {
     fn member_changes(&self) -> Option<&dyn MemberChanges> {
         None
     }
-    /// The bugs that can be switched on in it, name and sentence, as the program lists them.
-    fn list_bugs(&self, _bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+    /// The bugs that can be switched on in it, as the program lists them.
+    fn list_bugs(&self, _bin: Option<&PathBuf>) -> Result<Vec<SeededBug>> {
         Ok(Vec::new())
     }
     /// How one replica is started.

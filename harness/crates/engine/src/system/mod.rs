@@ -14,6 +14,7 @@ mod maelstrom;
 mod raft;
 mod redis;
 mod redis_sentinel;
+mod seeded_bug;
 mod values;
 mod zookeeper;
 
@@ -28,6 +29,7 @@ pub use client::{
     AdminReply, Client, ClientOptions, LeaderTransfer, Leadership, MemberInfo, Membership,
     ReplicaStatus, find_leadership,
 };
+pub use seeded_bug::SeededBug;
 
 /// Every system, in order of name.
 pub const SYSTEMS: &[&dyn System] = &[

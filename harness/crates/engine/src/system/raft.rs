@@ -11,6 +11,7 @@ use super::client::{
     ReplicaStatus,
 };
 use super::errors;
+use super::seeded_bug::SeededBug;
 use anyhow::{Context as _, Result, bail};
 use futures_util::future::BoxFuture;
 use reqwest::{RequestBuilder, StatusCode};
@@ -94,7 +95,7 @@ impl System for RaftKv {
         Some(self)
     }
 
-    fn list_bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<(String, String)>> {
+    fn list_bugs(&self, bin: Option<&PathBuf>) -> Result<Vec<SeededBug>> {
         let Program { path, mut args } = base_program(bin);
         args.push("--list-unsafe".into());
         let output = std::process::Command::new(&path).args(&args).output();
@@ -106,9 +107,8 @@ impl System for RaftKv {
             );
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let pair =
-            |line: &str| line.split_once('\t').map(|(name, doc)| (name.to_owned(), doc.to_owned()));
-        Ok(text.lines().filter_map(pair).collect())
+        let parsed: Option<Vec<SeededBug>> = text.lines().map(SeededBug::parse).collect();
+        parsed.with_context(|| format!("{} lists bugs without their columns", path.display()))
     }
 
     fn replica_program(&self, launch: &Launch) -> Program {
