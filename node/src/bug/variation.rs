@@ -47,7 +47,7 @@ pub const VARIATIONS: &[VariationRow] = &[
     row(
         Variation::LinearBacktracking,
         "linear-backtracking",
-        "a leader looks for the last common entry one index at a time",
+        "a leader looks for the last common entry one index at a time, if it is near",
     ),
     row(
         Variation::NoPreVote,

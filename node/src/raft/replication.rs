@@ -17,6 +17,9 @@ use alloc::vec::Vec;
 
 /// The most bytes of uncommitted entries before a leader refuses commands.
 const MAX_UNCOMMITTED_BYTES: usize = 16 << 20;
+/// How far the variation `linear-backtracking` goes back by single steps: from further away they
+/// would take longer than a recovery may.
+const MAX_LINEAR_STEPS: Index = 16;
 /// How long a leader leads on average with the variation `step-down-often`.
 const STEP_DOWN_TICKS: u64 = 300;
 
@@ -222,7 +225,8 @@ impl Raft {
         } else if hint.index + 1 < rejected && self.config.has_bug(Bug::BacktrackOnce) {
             // Seeded bug: only the entry just before is tried.
         } else {
-            let singly = self.config.varies(Variation::LinearBacktracking);
+            let near = rejected.saturating_sub(hint.index) <= MAX_LINEAR_STEPS;
+            let singly = near && self.config.varies(Variation::LinearBacktracking);
             let hint = if singly { rejected.saturating_sub(1) } else { hint.index };
             progress.record_rejected(rejected, hint);
         }
