@@ -8,6 +8,7 @@ mod choice;
 mod completions;
 mod doctor;
 mod failure;
+mod hunt;
 mod init;
 mod list;
 mod output;
@@ -32,6 +33,7 @@ Examples:
   harness test --nemesis partition                     cut links for 30 s, then check
   harness test --nemesis partition,kill,pause --time-limit 60s --seed 7
   harness test --nemesis partition --unsafe stale-reads    catch a seeded bug
+  harness hunt --budget 30m --jobs 2                   look for bugs, and prove each one
   harness check history.jsonl --model cas-register     check any history
   harness list                                         systems, workloads, nemeses, models, bugs
 
@@ -57,6 +59,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Start a system, inject faults while clients use it, and check the history.
     Test(test::TestArgs),
+    /// Look for bugs: play many different runs, confirm and minimize what is found.
+    Hunt(hunt::HuntArgs),
     /// Run a matrix of tests and summarize their outcomes.
     Suite(suite::SuiteArgs),
     /// Check histories of this or another tool against a model.
@@ -131,6 +135,7 @@ fn dispatch(cli: Cli, began: std::time::Instant) -> anyhow::Result<ExitCode> {
     let options = OutputOptions { format: cli.format, quiet: cli.quiet };
     match cli.command {
         Command::Test(args) => test::main(&args, options, began),
+        Command::Hunt(args) => hunt::main(&args, options),
         Command::Suite(args) => suite::main(&args, options),
         Command::Check(args) => check::main(&args, cli.format),
         Command::Bench(args) => bench::main(&args, cli.format),

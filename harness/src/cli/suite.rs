@@ -5,10 +5,11 @@ use super::output::{Format, OutputOptions, output_style, print};
 use super::test;
 use anyhow::{Context as _, Result};
 use engine::duration;
+use engine::hunt::regression::list_files;
 use engine::live::print_stderr;
 use engine::run::options::command_line;
 use engine::suite::ledger::Ledger;
-use engine::suite::matrix::{self, SUITES};
+use engine::suite::matrix::{self, SUITES, Suite, SuiteContext};
 use engine::suite::runner::{RunnerOptions, run_cells};
 use engine::system::find_system;
 use records::RESULTS;
@@ -23,7 +24,8 @@ use tokio::sync::watch;
 /// Options of `harness suite`.
 #[derive(clap::Args)]
 pub(crate) struct SuiteArgs {
-    /// `smoke`, `nightly`, or a suite file (its format is in harness/docs/nightly.md).
+    /// `smoke`, `nightly`, a suite file (its format is in harness/docs/nightly.md), or a folder of such
+    /// files, for example `regressions`.
     suite: String,
     /// Run only one part, for machines that share a suite: 2/5.
     #[arg(long, value_name = "PART/PARTS", value_parser = parse_shard)]
@@ -114,12 +116,46 @@ pub(super) fn print_suite(record: &SuiteRecord, format: Format) -> Result<ExitCo
     Ok(ExitCode::from(record.exit))
 }
 
-fn read_suite(name: &str, first_seed: u64) -> Result<matrix::Suite> {
-    let setting = matrix::SuiteContext { first_seed, bugs: &seeded_bugs };
-    let refused = |wrong| Failure::Usage(wrong).into();
-    if let Some((name, source)) = SUITES.iter().find(|(known, _)| *known == name) {
-        return matrix::read_suite(name, name, source, &setting).map_err(refused);
+/// Reads a built-in suite, a suite file, or a folder of suite files, and writes the schedules that
+/// its runs play.
+fn read_suite(name: &str, first_seed: u64) -> Result<Suite> {
+    let schedules = Path::new(RESULTS).join("suites").join("schedules");
+    let setting = SuiteContext { first_seed, bugs: &seeded_bugs, schedules: &schedules };
+    let built_in = SUITES.iter().find(|(known, _)| *known == name);
+    let suite = match built_in {
+        Some((name, source)) => {
+            matrix::read_suite(name, name, source, &setting).map_err(Failure::Usage)?
+        }
+        None if Path::new(name).is_dir() => read_folder(Path::new(name), &setting)?,
+        None => read_file(name, &setting)?,
+    };
+    for (file, text) in &suite.schedules {
+        let written = std::fs::create_dir_all(&schedules).and_then(|()| std::fs::write(file, text));
+        written.map_err(|error| Failure::Machine(format!("{}: {error}", file.display())))?;
     }
+    Ok(suite)
+}
+
+/// The runs of all suite files in a folder, in order of name.
+fn read_folder(folder: &Path, setting: &SuiteContext<'_>) -> Result<Suite> {
+    let files = list_files(folder).map_err(machine_error)?;
+    let suites = files.iter().map(|file| read_file(&file.display().to_string(), setting));
+    let suites: Vec<Suite> = suites.collect::<Result<_>>()?;
+    let joined = suites.into_iter().reduce(|mut all, one| {
+        all.cells.extend(one.cells);
+        all.configs.extend(one.configs);
+        all.schedules.extend(one.schedules);
+        all
+    });
+    let mut suite = joined.ok_or_else(|| {
+        Failure::Usage(format!("{} has no suite file (*.toml)", folder.display()))
+    })?;
+    suite.name = plain_stem(folder);
+    suite.budget_ms = None;
+    Ok(suite)
+}
+
+fn read_file(name: &str, setting: &SuiteContext<'_>) -> Result<Suite> {
     let source = std::fs::read_to_string(name).map_err(|error| {
         let names: Vec<&str> = SUITES.iter().map(|(name, _)| *name).collect();
         let names = names.join(", ");
@@ -127,10 +163,14 @@ fn read_suite(name: &str, first_seed: u64) -> Result<matrix::Suite> {
             "unknown built-in suite {name} (available: {names}), and not a readable file: {error}"
         ))
     })?;
-    let stem = Path::new(name).file_stem().unwrap_or_default().to_string_lossy();
-    let stem: String =
-        stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-    matrix::read_suite(name, &stem, &source, &setting).map_err(refused)
+    let stem = plain_stem(Path::new(name));
+    Ok(matrix::read_suite(name, &stem, &source, setting).map_err(Failure::Usage)?)
+}
+
+/// The name of a file or folder without its extension, in letters, digits and hyphens.
+fn plain_stem(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
 }
 
 fn seeded_bugs(name: &str) -> Result<Vec<String>> {

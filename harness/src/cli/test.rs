@@ -1,6 +1,7 @@
 //! `harness test`: makes a plan of the arguments, enters the sandbox, carries the plan out,
 //! reports.
 
+mod given;
 mod table;
 
 use super::failure::{Failure, MACHINE, usage_error};
@@ -10,6 +11,7 @@ use engine::live::print_stderr;
 use engine::run::plan::Plan;
 use engine::run::swarm::draw_configuration;
 use engine::run::{FinishedRun, RunContext, check_names, run};
+pub(crate) use given::GivenOptions;
 use records::RESULTS;
 use records::record::Config;
 use report::{Run, json, text};
@@ -134,7 +136,7 @@ fn check_bugs(plan: &Plan, bin: Option<&PathBuf>) -> Result<()> {
 }
 
 /// A random seed, small enough to read out and type.
-fn random_seed() -> u64 {
+pub(super) fn random_seed() -> u64 {
     use std::hash::{BuildHasher as _, Hasher as _};
     std::hash::RandomState::new().build_hasher().finish() % 1_000_000
 }

@@ -5,6 +5,7 @@
 mod clock;
 pub mod duration;
 mod evidence;
+pub mod hunt;
 pub mod invariants;
 pub mod live;
 pub mod nemesis;

@@ -1,4 +1,11 @@
-//! Suggests the known word nearest to an unknown one. Pure.
+//! Suggests the known word nearest to an unknown one, and names texts by their hash. Pure.
+
+/// 64-bit FNV-1a of a text: the same on every machine and in every version.
+pub(crate) fn hash_text(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
 
 /// The known word at an edit distance of at most two, if there is one.
 pub(crate) fn nearest_word<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
@@ -24,6 +31,12 @@ fn edit_distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hashes_are_those_of_the_literature() {
+        assert_eq!(hash_text(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(hash_text("foobar"), 0x8594_4171_f739_67e8);
+    }
 
     #[test]
     fn suggests_only_near_words() {

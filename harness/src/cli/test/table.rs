@@ -53,7 +53,7 @@ impl clap::FromArgMatches for TestArgs {
     }
 }
 
-fn build_argument(option: &'static TestOption) -> Arg {
+pub(super) fn build_argument(option: &'static TestOption) -> Arg {
     let value_name = match option.value_name {
         "" => option.name.to_uppercase().replace('-', "_"),
         name => name.to_owned(),
@@ -91,7 +91,7 @@ fn trailing_argument() -> Arg {
 }
 
 /// The value that the command line has for an option; none where that is its default.
-fn given_value(option: &TestOption, matches: &ArgMatches) -> Option<Value> {
+pub(super) fn given_value(option: &TestOption, matches: &ArgMatches) -> Option<Value> {
     match option.kind {
         OptionKind::Flag => Some(matches.get_flag(option.name).into()),
         OptionKind::NameSet(_) | OptionKind::Words => {
@@ -104,7 +104,9 @@ fn given_value(option: &TestOption, matches: &ArgMatches) -> Option<Value> {
 }
 
 fn trailing_words(option: &TestOption, matches: &ArgMatches) -> impl Iterator<Item = Value> {
-    let words = matches.get_many::<String>(LAST).filter(|_| option.name == LAST_OPTION);
+    // A command may be without them.
+    let words = matches.try_get_many::<String>(LAST).ok().flatten();
+    let words = words.filter(|_| option.name == LAST_OPTION);
     words.into_iter().flatten().cloned().map(Value::from)
 }
 

@@ -42,6 +42,14 @@ impl OptionValues {
         self.0.insert(option.key.to_owned(), value);
     }
 
+    /// Sets an option to what it is in other values.
+    pub fn copy_from(&mut self, other: &Self, option: &TestOption) {
+        match other.0.get(option.key) {
+            Some(value) => self.set(option, value.clone()),
+            None => drop(self.0.remove(option.key)),
+        }
+    }
+
     /// The configuration; `seed` is used where none was set.
     pub fn into_config(mut self, seed: u64) -> Result<Config> {
         self.0.entry("seed").or_insert(seed.into());

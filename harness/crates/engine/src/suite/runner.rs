@@ -106,7 +106,8 @@ struct ChildExit {
     stderr: String,
 }
 
-async fn run_cell(cell: Cell, orders: &RunnerOptions) -> CellRecord {
+/// Runs one cell to its end.
+pub async fn run_cell(cell: Cell, orders: &RunnerOptions) -> CellRecord {
     let began = Instant::now();
     let ended = run_child(&cell, orders).await;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);

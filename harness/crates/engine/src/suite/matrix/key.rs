@@ -1,7 +1,7 @@
 //! Names the keys of a suite file, and reads the value of one.
 //!
-//! Every option of `harness test` is a key, except `schedule` and `seed`: a suite has `seeds`. The
-//! keys `seeds` and `expect` are a suite's own.
+//! Every option of `harness test` is a key, except `seed`: a suite has `seeds`. The key `schedule`
+//! holds the schedule itself. The keys `seeds` and `expect` are a suite's own.
 
 use super::error::SuiteFileError;
 use crate::run::options::{OptionValues, expected_value, parse_value};
@@ -21,6 +21,8 @@ pub(super) struct Axes {
     set: Vec<(&'static TestOption, Vec<OptionValue>)>,
     pub(super) seeds: Seeds,
     pub(super) expect: Expectation,
+    /// The text of the schedule that is played instead of nemeses, and its place in the file.
+    pub(super) schedule: Option<(String, Range<usize>)>,
 }
 
 /// More seeds than a suite gets through; so many cells still fit into memory.
@@ -37,7 +39,8 @@ pub(super) enum Seeds {
 
 impl Default for Axes {
     fn default() -> Self {
-        Self { set: Vec::new(), seeds: Seeds::Count(1), expect: Expectation::Valid }
+        let (seeds, expect) = (Seeds::Count(1), Expectation::Valid);
+        Self { set: Vec::new(), seeds, expect, schedule: None }
     }
 }
 
@@ -49,7 +52,7 @@ fn suite_options() -> impl Iterator<Item = &'static TestOption> {
 /// Every key that [`Axes::set`] accepts, in alphabetical order.
 pub(super) fn run_keys() -> Vec<&'static str> {
     let options = suite_options().map(|option| option.name);
-    let mut keys: Vec<&str> = options.chain(["expect", "seeds"]).collect();
+    let mut keys: Vec<&str> = options.chain(["expect", "schedule", "seeds"]).collect();
     keys.sort_unstable();
     keys
 }
@@ -66,6 +69,7 @@ impl Axes {
         match key {
             "seeds" => self.seeds = parse_seeds(value)?,
             "expect" => self.expect = parse_expectation(value)?,
+            "schedule" => self.schedule = Some((parse_string(value)?, value.span())),
             _ => {
                 let option = suite_options().find(|option| option.name == key);
                 let unknown = || SuiteFileError::new(place, unknown_key(key, &run_keys()));
@@ -118,6 +122,12 @@ pub(super) fn unknown_key(key: &str, known: &[&str]) -> String {
 
 fn expected_error(value: &TomlValue<'_>, expected: &str) -> SuiteFileError {
     SuiteFileError::new(value.span(), format!("expected {expected}"))
+}
+
+/// Refuses what is no table.
+pub(super) fn expect_table(value: &TomlValue<'_>) -> Result<(), SuiteFileError> {
+    let table = value.get_ref().as_table();
+    table.map(|_| ()).ok_or_else(|| expected_error(value, "a table"))
 }
 
 fn parse_string(value: &TomlValue<'_>) -> Result<String, SuiteFileError> {

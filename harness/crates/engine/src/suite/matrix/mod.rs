@@ -1,6 +1,6 @@
 //! Reads a suite from a TOML file into the runs that it consists of. Pure.
 //!
-//! Keys above the first `[[matrix]]` apply to all matrices. Names, combinations and bounds are
+//! Keys above the first `[[matrix]]` apply to all matrices. A `schedule` takes the place of nemeses. Names, combinations and bounds are
 //! checked as `harness test` checks them, so that every cell can run; an error has line and column.
 
 mod error;
@@ -11,12 +11,15 @@ mod tests;
 use crate::run::options::{option_text, test_arguments};
 use crate::run::plan::Plan;
 use crate::run::swarm::draw_configuration;
+use crate::spelling::hash_text;
 use anyhow::{Context as _, Result, bail};
 use error::SuiteFileError;
 use key::{Axes, Seeds, run_keys};
 use records::record::Config;
 use records::suite::{Cell, Expectation};
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -25,6 +28,9 @@ pub const SUITES: [(&str, &str); 2] = [
     ("nightly", include_str!("../../assets/suites/nightly.toml")),
     ("smoke", include_str!("../../assets/suites/smoke.toml")),
 ];
+
+/// The table in which a regression file tells what was found; a suite needs nothing of it.
+pub const FINDING: &str = "finding";
 
 /// What a suite runs.
 #[derive(Clone, Debug)]
@@ -35,6 +41,10 @@ pub struct Suite {
     pub budget_ms: Option<u64>,
     /// Its runs, in order.
     pub cells: Vec<Cell>,
+    /// The configuration of each run.
+    pub configs: Vec<Config>,
+    /// The schedules that runs play, by the file that each must be written to first.
+    pub schedules: BTreeMap<PathBuf, String>,
 }
 
 /// What reading a suite needs besides its text.
@@ -43,6 +53,8 @@ pub struct SuiteContext<'a> {
     pub first_seed: u64,
     /// The names of a system's seeded bugs.
     pub bugs: &'a dyn Fn(&str) -> anyhow::Result<Vec<String>>,
+    /// The folder of the files of schedules that stand in suites.
+    pub schedules: &'a Path,
 }
 
 /// Reads a suite; `stem` is its name unless the file has one.
@@ -63,7 +75,13 @@ fn parse_suite(
     let table = DeTable::parse(source).map_err(|error| {
         SuiteFileError::new(error.span().unwrap_or(0..0), error.message().to_owned())
     })?;
-    let mut suite = Suite { name: stem.to_owned(), budget_ms: None, cells: Vec::new() };
+    let mut suite = Suite {
+        name: stem.to_owned(),
+        budget_ms: None,
+        cells: Vec::new(),
+        configs: Vec::new(),
+        schedules: BTreeMap::new(),
+    };
     let mut common = Axes::default();
     let mut tables = Vec::new();
     for (key, value) in entries_in_order(table.get_ref()) {
@@ -71,23 +89,24 @@ fn parse_suite(
             "name" => suite.name = key::parse_name(value)?,
             "budget" => suite.budget_ms = Some(key::parse_duration_ms(value)?),
             "matrix" => tables = parse_matrices(value)?,
+            FINDING => key::expect_table(value)?,
             other if run_keys().contains(&other) => common.set_key((other, key.span()), value)?,
             other => {
                 let known: Vec<&str> =
-                    ["budget", "matrix", "name"].into_iter().chain(run_keys()).collect();
+                    ["budget", FINDING, "matrix", "name"].into_iter().chain(run_keys()).collect();
                 return Err(SuiteFileError::new(key.span(), key::unknown_key(other, &known)));
             }
         }
     }
     if tables.is_empty() {
-        suite.cells = make_cells(&common, setting, &table.span())?;
+        suite.add_cells(&common, setting, &table.span())?;
     }
     for (table, place) in tables {
         let mut axes = common.clone();
         for (key, value) in entries_in_order(table) {
             axes.set_key((key.get_ref(), key.span()), value)?;
         }
-        suite.cells.extend(make_cells(&axes, setting, &place)?);
+        suite.add_cells(&axes, setting, &place)?;
     }
     Ok(suite)
 }
@@ -114,30 +133,49 @@ fn parse_matrices<'a, 'i>(
     })
 }
 
-/// One cell per combination and seed.
-fn make_cells(
-    axes: &Axes,
-    setting: &SuiteContext<'_>,
-    place: &Range<usize>,
-) -> Result<Vec<Cell>, SuiteFileError> {
-    let refused = |error: anyhow::Error| SuiteFileError::new(place.clone(), format!("{error:#}"));
-    let seeds = list_seeds(axes, setting.first_seed).map_err(refused)?;
-    let mut cells = Vec::new();
-    for values in axes.combinations() {
-        let config = values.into_config(0).map_err(refused)?;
-        Plan::new(config.clone(), Vec::new()).map_err(refused)?;
-        check_bugs(&config, setting).map_err(refused)?;
-        let family = family_name(&config, axes);
-        for seed in &seeds {
-            let seeded = Config { seed: *seed, ..config.clone() };
-            let drawn = match seeded.swarm {
-                true => draw_configuration(&seeded, &axes.set_options()).map_err(refused)?.0,
-                false => seeded,
-            };
-            cells.push(make_cell(&drawn, family.clone(), axes.expect));
+impl Suite {
+    /// Adds one cell per combination and seed.
+    fn add_cells(
+        &mut self,
+        axes: &Axes,
+        setting: &SuiteContext<'_>,
+        place: &Range<usize>,
+    ) -> Result<(), SuiteFileError> {
+        let refused =
+            |error: anyhow::Error| SuiteFileError::new(place.clone(), format!("{error:#}"));
+        let seeds = list_seeds(axes, setting.first_seed).map_err(refused)?;
+        let schedule = axes.schedule.as_ref().map(|(text, place)| {
+            let file = setting.schedules.join(format!("{:016x}.txt", hash_text(text)));
+            (file, text, place)
+        });
+        for values in axes.combinations() {
+            let mut config = values.into_config(0).map_err(refused)?;
+            if schedule.is_some() {
+                config.nemesis = vec!["none".to_owned()];
+            }
+            let plan = Plan::new(config.clone(), Vec::new()).map_err(refused)?;
+            if let Some((file, text, place)) = &schedule {
+                let wrong = |error: anyhow::Error| {
+                    SuiteFileError::new(Range::clone(place), format!("{error:#}"))
+                };
+                plan.with_schedule("schedule", text).map_err(wrong)?;
+                config.schedule = Some(file.display().to_string());
+                self.schedules.insert(file.clone(), (*text).clone());
+            }
+            check_bugs(&config, setting).map_err(refused)?;
+            let family = family_name(&config, axes, &self.name);
+            for seed in &seeds {
+                let seeded = Config { seed: *seed, ..config.clone() };
+                let drawn = match seeded.swarm {
+                    true => draw_configuration(&seeded, &axes.set_options()).map_err(refused)?.0,
+                    false => seeded,
+                };
+                self.cells.push(make_cell(&drawn, family.clone(), axes.expect));
+                self.configs.push(drawn);
+            }
         }
+        Ok(())
     }
-    Ok(cells)
 }
 
 fn list_seeds(axes: &Axes, first: u64) -> Result<Vec<u64>> {
@@ -176,9 +214,13 @@ fn make_cell(config: &Config, family: String, expect: Expectation) -> Cell {
 }
 
 /// The name of all runs that differ in nothing but their seed.
-fn family_name(config: &Config, axes: &Axes) -> String {
+fn family_name(config: &Config, axes: &Axes, suite: &str) -> String {
     let Config { system, workload, read, nodes, .. } = config;
-    let mut family = format!("{system} {workload} {}", config.nemesis.join(","));
+    let faults = match config.schedule {
+        Some(_) => format!("schedule of {suite}"),
+        None => config.nemesis.join(","),
+    };
+    let mut family = format!("{system} {workload} {faults}");
     if !config.swarm || axes.set_options().contains("nodes") {
         family += &format!(", {nodes} nodes");
     }

@@ -9,7 +9,8 @@ fn read_source(name: &str, source: &str, first_seed: u64) -> Result<Suite, Strin
     let bugs = |system: &str| {
         Ok(if system == "raft" { vec!["stale-reads".to_owned()] } else { Vec::new() })
     };
-    read_suite(&format!("{name}.toml"), name, source, &SuiteContext { first_seed, bugs: &bugs })
+    let setting = SuiteContext { first_seed, bugs: &bugs, schedules: Path::new("schedules") };
+    read_suite(&format!("{name}.toml"), name, source, &setting)
 }
 
 fn read_error(source: &str) -> String {
@@ -137,7 +138,10 @@ fn what_could_not_be_run_is_refused() {
         ("time-limit = \"10ms\"", "a duration from 1s to 24h"),
         ("latency = 5", "--latency"),
         ("seed = 5", "did you mean \"seeds\"?"),
-        ("schedule = \"x.txt\"", "no key \"schedule\""),
+        ("schedule = \"x.txt\"", "a line begins with `at`"),
+        ("nodes = 3\nschedule = \"at 1s kill n7\"", "there is no host"),
+        ("schedule = 1", "a string"),
+        ("finding = 1", "a table"),
         ("seeds = []", "an empty one makes no run"),
         ("seeds = 0", "from 1 to 10000"),
         ("seeds = -1", "from 1 to 10000"),
@@ -154,6 +158,20 @@ fn what_could_not_be_run_is_refused() {
         let told = read_error(source);
         assert!(told.starts_with("s.toml:") && told.contains(part), "{source}: {told}");
     }
+}
+
+#[test]
+fn a_schedule_takes_the_place_of_nemeses() {
+    let source = "nodes = 3\nseeds = 2\nschedule = \"at 1s kill n1 for 1s\"\n[finding]\nx = 1";
+    let suite = read_source("s", source, 7).expect("it is right");
+    let (file, text) = suite.schedules.first_key_value().expect("a schedule");
+    assert_eq!((suite.schedules.len(), text.as_str()), (1, "at 1s kill n1 for 1s"));
+    assert_eq!((suite.cells.len(), suite.configs.len()), (2, 2));
+    let line = command_line("harness", &suite.cells[1].arguments);
+    assert!(line.contains(&format!("--schedule {}", file.display())), "{line}");
+    assert!(!line.contains("--nemesis") && line.contains("--seed 8"), "{line}");
+    assert_eq!(suite.cells[1].family, "raft register schedule of s, 3 nodes");
+    assert_eq!(suite.configs[1].schedule, Some(file.display().to_string()));
 }
 
 #[test]
