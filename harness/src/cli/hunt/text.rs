@@ -6,6 +6,8 @@ use engine::hunt::state::{FindingGroup, ValueCoverage};
 use engine::hunt::summary::HuntRecord;
 use report::escape_controls;
 
+/// The most characters of a value in the table.
+const MAX_VALUE: usize = 40;
 /// With fewer uniformly drawn runs, an estimate says nothing.
 const FEWEST_RUNS: u64 = 3;
 
@@ -68,17 +70,30 @@ fn describe_finding(group: &FindingGroup, finding: &FindingLine) -> String {
     )
 }
 
-/// A table of each value, with the runs that played it.
+/// A table of the values that runs have played, and those of each axis that none has.
 fn describe_coverage(covered: &[ValueCoverage]) -> String {
     let mut lines = vec![format!(
         "{:<14} {:<40} {:>5} {:>10} {:>10}",
         "covered", "", "runs", "new states", "violations"
     )];
-    for row in covered {
-        let value = if row.value.is_empty() { "(default)" } else { &row.value };
-        let value: String = value.chars().take(40).collect();
-        let ValueCoverage { axis, runs, new_states, violations, .. } = row;
-        lines.push(format!("{axis:<14} {value:<40} {runs:>5} {new_states:>10} {violations:>10}"));
+    let name = |row: &ValueCoverage| match row.value.as_str() {
+        "" => "(default)".to_owned(),
+        value => value.chars().take(MAX_VALUE).collect(),
+    };
+    for axis in covered.chunk_by(|a, b| a.axis == b.axis) {
+        let (played, left): (Vec<&ValueCoverage>, Vec<&ValueCoverage>) =
+            axis.iter().partition(|row| row.runs > 0);
+        for row in played {
+            let (value, ValueCoverage { axis, runs, new_states, violations, .. }) =
+                (name(row), row);
+            lines.push(format!(
+                "{axis:<14} {value:<40} {runs:>5} {new_states:>10} {violations:>10}"
+            ));
+        }
+        let left: Vec<String> = left.into_iter().map(name).collect();
+        if let (Some(first), false) = (axis.first(), left.is_empty()) {
+            lines.push(format!("{:<14} not played: {}", first.axis, left.join("; ")));
+        }
     }
     lines.join("\n")
 }
@@ -189,10 +204,10 @@ mod tests {
             chance: 0.4,
             interval: (0.17, 0.69),
         };
-        let row = |value: &str| ValueCoverage {
+        let row = |value: &str, runs| ValueCoverage {
             axis: "workload".to_owned(),
             value: value.to_owned(),
-            runs: 25,
+            runs,
             new_states: 17,
             violations: 2,
         };
@@ -209,7 +224,7 @@ mod tests {
             states: 260,
             regressions: Vec::new(),
             findings: vec![sample_group()],
-            covered: vec![row("append"), row("")],
+            covered: vec![row("append", 25), row("", 25), row("set", 0), row("wr", 0)],
             new_state: Some(estimate),
             new_violation: Some(NoveltyEstimate { interval: (0.0, 0.28), ..estimate }),
         }
@@ -230,6 +245,7 @@ mod tests {
         covered                                                  runs new states violations
         workload       append                                      25         17          2
         workload       (default)                                   25         17          2
+        workload       not played: set; wr
 
         50 runs (2 finding, 48 passed) in 600 s, 260 states, 1 finding
         The next run would show a new state with a chance of 40 % (17 to 69 %),

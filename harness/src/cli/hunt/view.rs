@@ -5,6 +5,7 @@ use engine::hunt::session::HuntEvent;
 use engine::hunt::state::HuntState;
 use engine::live::print_stderr;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use records::suite::Outcome;
 use report::{Style, escape_controls};
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ fn lasting_line(event: &HuntEvent<'_>, state: &HuntState) -> Option<String> {
             let (number, outcome) = (run.number + 1, run.outcome.name());
             let (seconds, new) = (run.took_ms / 1_000, run.new.len());
             let mut line = format!("[{number}] {outcome}: {words} ({seconds} s, {new} new states)");
-            if !run.outcome.is_settled() {
+            if run.outcome != Outcome::Passed {
                 line += &format!(": {}", run.sentence);
             }
             Some(line)

@@ -46,7 +46,7 @@ const AXES: &[AxisRow] = &[
     for_all("patience", &["2s", "300ms", "5s"]),
     for_raft("snapshots", &["", "--snapshot-entries 20", "--snapshot-entries 100"]),
     for_raft("groups", &["", "--groups 3"]),
-    for_raft("profile", &["", "--profile lan"]),
+    for_raft("profile", &["", "--profile fast"]),
 ];
 
 /// The mixes of faults. Kinds that the system or the machine does not support are left out of each.
@@ -332,7 +332,7 @@ mod tests {
         assert!(axis_values(&choices, "nodes").is_empty());
         let config = choices.make_config(&vec![0; choices.axes.len()], 9).expect("a configuration");
         assert_eq!((config.nodes, config.seed, config.workload.as_str()), (7, 9, "append"));
-        let refused = choices_for("redis", &[("workload", "echo")]).err().expect("it has none");
+        let refused = choices_for("redis", &[("workload", "echo")]).expect_err("it has none");
         assert!(
             refused.to_string().contains("none of these workloads as asked: echo"),
             "{refused}"

@@ -19,6 +19,9 @@ use records::config::Config;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// How much of the time that is left minimizing may take.
+const MINIMIZING_SHARE: f64 = 0.7;
+
 /// What investigating a violation needs.
 pub(super) struct Investigation<'a> {
     pub(super) playback: Playback<'a>,
@@ -62,7 +65,11 @@ impl Investigation<'_> {
         let mut trials = 0;
         if repeated.rate.hits > 0 && self.minimize {
             let original = (best.candidate.clone(), best.config.clone());
+            // The last part is for the rate of the smallest run.
+            let deadline = self.deadline;
+            self.deadline = deadline.shorten(MINIMIZING_SHARE);
             trials = self.minimize_run(&mut best, group)?;
+            self.deadline = deadline;
             if original != (best.candidate.clone(), best.config.clone()) {
                 let again = self.repeat(&best, group)?;
                 rate = again.rate;

@@ -69,7 +69,7 @@ fn log_states(log: &str, redactor: &Redactor) -> BTreeSet<String> {
     counts.into_iter().map(|(template, count)| format!("log {} {template}", often(count))).collect()
 }
 
-/// Each change of leader: to whom, over how many terms, during which faults.
+/// Each change of leader: to the same or another one, over how many terms, during which faults.
 fn leader_states(led: &[LeaderChange], faults: &ActiveFaults<'_>) -> BTreeSet<String> {
     let change = |pair: &[LeaderChange]| {
         let (before, after) = (&pair[0], &pair[1]);

@@ -122,6 +122,12 @@ pub(super) fn with_schedule_file(config: &Config, file: PathBuf, text: &str) -> 
 pub(super) struct Deadline(pub(super) Instant);
 
 impl Deadline {
+    /// The same with only this share of the time that is left.
+    pub(super) fn shorten(self, share: f64) -> Self {
+        let now = Instant::now();
+        Self(now + self.0.saturating_duration_since(now).mul_f64(share))
+    }
+
     /// Whether a run of this length can end in time.
     pub(super) fn allows(self, limit_ms: u64) -> bool {
         Instant::now() + Duration::from_millis(limit_ms) <= self.0

@@ -1,8 +1,8 @@
 //! Decides which value of each axis the next run plays: Thompson sampling over the values. Pure.
 //!
-//! Each value of an axis is an arm of a bandit. An arm's reward is how much was new in a run that
-//! played it, compared with recent runs. Old rewards fade, because what was new once is not new
-//! again. The policy is data: [`PolicyParameters`] stand in the journal of a hunt.
+//! Each value of an axis is an arm of a bandit. An arm's reward is how much was new per second in
+//! a run that played it, compared with recent runs. Old rewards fade, because what was new once is
+//! not new again. The policy is data: [`PolicyParameters`] stand in the journal of a hunt.
 
 use serde::{Deserialize, Serialize};
 use workloads::Rng;
@@ -40,7 +40,7 @@ struct Arm {
 pub struct Bandit {
     parameters: PolicyParameters,
     arms: Vec<Vec<Arm>>,
-    /// The average number of new states of recent runs.
+    /// The average number of new states per second of recent runs.
     usual: Option<f64>,
 }
 
@@ -73,12 +73,21 @@ impl Bandit {
         self.arms.iter().map(pick).collect()
     }
 
-    /// Learns from a run that played these values and showed so many new states.
-    pub fn learn(&mut self, picks: &[usize], new_states: usize) {
-        let new = new_states as f64;
+    /// Learns from a run that played these values and showed so many new states in its time.
+    pub fn learn(&mut self, picks: &[usize], new_states: usize, took_ms: u64) {
+        let new = new_states as f64 * 1_000.0 / took_ms.max(1) as f64;
         let usual = self.usual.get_or_insert(new);
         let reward = if new == 0.0 { 0.0 } else { new / (new + *usual) };
         *usual += self.parameters.averaging * (new - *usual);
+        self.add_reward(picks, reward);
+    }
+
+    /// Learns from a run that could not be judged: its values are drawn less often.
+    pub fn learn_failure(&mut self, picks: &[usize]) {
+        self.add_reward(picks, 0.0);
+    }
+
+    fn add_reward(&mut self, picks: &[usize], reward: f64) {
         let PolicyParameters { retention, sharpness, .. } = self.parameters;
         for (arms, pick) in self.arms.iter_mut().zip(picks) {
             for arm in arms.iter_mut() {
@@ -146,7 +155,7 @@ mod tests {
             let picks = bandit.draw(run, &mut rng);
             let states = simulate_states(&picks, &mut rng);
             let new = states.iter().filter(|state| seen.insert(**state)).count();
-            bandit.learn(&picks, new);
+            bandit.learn(&picks, new, 1_000);
         }
         seen.len()
     }
@@ -163,7 +172,7 @@ mod tests {
         let parameters = PolicyParameters { feedback: false, ..PolicyParameters::default() };
         let mut bandit = Bandit::new(parameters, [4]);
         for _ in 0..50 {
-            bandit.learn(&[2], 100);
+            bandit.learn(&[2], 100, 1_000);
         }
         let mut counts = [0; 4];
         let mut rng = Rng::new(3);
@@ -177,10 +186,10 @@ mod tests {
     fn a_fixed_share_of_runs_is_uniform_whatever_was_learned() {
         let mut bandit = Bandit::new(PolicyParameters::default(), [4]);
         for _ in 0..50 {
-            bandit.learn(&[2], 100);
-            bandit.learn(&[0], 0);
-            bandit.learn(&[1], 0);
-            bandit.learn(&[3], 0);
+            bandit.learn(&[2], 100, 1_000);
+            bandit.learn(&[0], 0, 1_000);
+            bandit.learn(&[1], 0, 1_000);
+            bandit.learn(&[3], 0, 1_000);
         }
         let mut rng = Rng::new(3);
         let uniform: Vec<u64> = (0..20).filter(|run| bandit.is_uniform(*run)).collect();
@@ -188,6 +197,30 @@ mod tests {
         let mut count = |run| (0..400).filter(|_| bandit.draw(run, &mut rng) == [2]).count();
         let (learned, drawn) = (count(1), count(5));
         assert!(learned > 300 && (60..140).contains(&drawn), "{learned} and {drawn} of 400");
+    }
+
+    #[test]
+    fn a_run_that_takes_longer_must_show_more() {
+        let mut bandit = Bandit::new(PolicyParameters::default(), [2]);
+        for _ in 0..30 {
+            bandit.learn(&[0], 10, 10_000);
+            bandit.learn(&[1], 20, 60_000);
+        }
+        let mut rng = Rng::new(3);
+        let shorter = (0..400).filter(|_| bandit.draw(1, &mut rng) == [0]).count();
+        assert!(shorter > 300, "{shorter} of 400");
+    }
+
+    #[test]
+    fn values_that_cannot_be_played_are_avoided() {
+        let mut bandit = Bandit::new(PolicyParameters::default(), [2]);
+        for turn in 0..30 {
+            bandit.learn(&[0], 30 - turn, 10_000);
+            bandit.learn_failure(&[1]);
+        }
+        let mut rng = Rng::new(3);
+        let playable = (0..400).filter(|_| bandit.draw(1, &mut rng) == [0]).count();
+        assert!(playable > 340, "{playable} of 400");
     }
 
     #[test]

@@ -117,10 +117,11 @@ impl HuntState {
         self.spent_ms = self.spent_ms.max(run.spent_ms);
         *self.outcomes.entry(run.outcome).or_default() += 1;
         if !run.outcome.is_settled() {
+            self.bandit.learn_failure(&run.picks);
             return;
         }
         let new = run.states.iter().filter(|state| self.seen.insert(**state)).count();
-        self.bandit.learn(&run.picks, new);
+        self.bandit.learn(&run.picks, new, run.took_ms);
         if run.uniform {
             self.state_counts.add_run(run.states.iter().copied());
             let violations = run.signatures.iter().map(|it| hash_text(&it.to_string()));

@@ -1,6 +1,7 @@
 //! Reads a suite from a TOML file into the runs that it consists of. Pure.
 //!
-//! Keys above the first `[[matrix]]` apply to all matrices. A `schedule` takes the place of nemeses. Names, combinations and bounds are
+//! Keys above the first `[[matrix]]` apply to all matrices. A `schedule` takes the place of
+//! nemeses. Names, combinations and bounds are
 //! checked as `harness test` checks them, so that every cell can run; an error has line and column.
 
 mod error;
