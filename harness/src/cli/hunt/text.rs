@@ -145,7 +145,7 @@ fn describe_estimate(
     format!(
         "The next run would show a new state with a chance of {} % ({} to {} %),\nand a new kind \
          of violation with a chance of at most {} %.\nEstimated from {runs} uniformly drawn \
-         runs, which showed {} of about {:.0} states.",
+         runs; {} of about {:.0} states were seen.",
         percent(states.chance),
         percent(low),
         percent(high),
@@ -250,7 +250,7 @@ mod tests {
         50 runs (2 finding, 48 passed) in 600 s, 260 states, 1 finding
         The next run would show a new state with a chance of 40 % (17 to 69 %),
         and a new kind of violation with a chance of at most 28 %.
-        Estimated from 10 uniformly drawn runs, which showed 200 of about 222 states.
+        Estimated from 10 uniformly drawn runs; 200 of about 222 states were seen.
         journal: results/hunts/x/journal.jsonl
         "#);
     }

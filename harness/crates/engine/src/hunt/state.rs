@@ -18,9 +18,9 @@ pub struct HuntState {
     pub bandit: Bandit,
     /// Every state that a run was in.
     seen: BTreeSet<u64>,
-    /// States by uniformly drawn runs.
+    /// States by runs.
     state_counts: SpeciesCounts,
-    /// Violations by uniformly drawn runs.
+    /// Violations by runs.
     violation_counts: SpeciesCounts,
     /// By axis and value.
     covered: Vec<Vec<ValueCoverage>>,
@@ -122,11 +122,9 @@ impl HuntState {
         }
         let new = run.states.iter().filter(|state| self.seen.insert(**state)).count();
         self.bandit.learn(&run.picks, new, run.took_ms);
-        if run.uniform {
-            self.state_counts.add_run(run.states.iter().copied());
-            let violations = run.signatures.iter().map(|it| hash_text(&it.to_string()));
-            self.violation_counts.add_run(violations.collect::<BTreeSet<u64>>());
-        }
+        self.state_counts.add_run(run.states.iter().copied(), run.uniform);
+        let violations = run.signatures.iter().map(|it| hash_text(&it.to_string()));
+        self.violation_counts.add_run(violations.collect::<BTreeSet<u64>>(), run.uniform);
         for (values, pick) in self.covered.iter_mut().zip(&run.picks) {
             let Some(value) = values.get_mut(*pick) else { continue };
             value.runs += 1;
@@ -264,8 +262,9 @@ mod tests {
         assert_eq!((pause.new_states, pause.violations), (4, 2));
         let (states, violations) = state.estimates();
         let states = states.expect("uniform runs");
-        assert_eq!((states.runs, states.seen, states.singletons), (2, 2, 0));
-        assert_eq!(violations.expect("uniform runs").seen, 0);
+        assert_eq!((states.runs, states.seen, states.singletons), (2, 4, 0));
+        let violations = violations.expect("uniform runs");
+        assert_eq!((violations.seen, violations.chance), (1, 0.0));
         assert_eq!(state.exit_code(), 1);
     }
 
