@@ -24,8 +24,8 @@ use tokio::sync::watch;
 /// Options of `harness suite`.
 #[derive(clap::Args)]
 pub(crate) struct SuiteArgs {
-    /// `smoke`, `nightly`, a suite file (its format is in harness/docs/nightly.md), or a folder of such
-    /// files, for example `regressions`.
+    /// `smoke`, `nightly`, a suite file (its format is in harness/docs/nightly.md), or a folder of
+    /// such files, for example `regressions`.
     suite: String,
     /// Run only one part, for machines that share a suite: 2/5.
     #[arg(long, value_name = "PART/PARTS", value_parser = parse_shard)]
