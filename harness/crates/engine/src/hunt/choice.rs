@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow, ensure};
 use records::config::{Config, OPTIONS, OptionKind, TestOption};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use workloads::WORKLOADS;
+use workloads::{Object, ReadConsistency, WORKLOADS, find_workload};
 
 /// A row of the table.
 struct AxisRow {
@@ -68,6 +68,10 @@ const MIXES: &[&str] = &[
     "none",
 ];
 
+/// Nemeses that let new members join, which groups do not support.
+const JOINING: [&str; 2] = ["membership", "replace"];
+/// The nemesis that breaks what weaker reads trust.
+const CLOCK: &str = "clock";
 /// Names of workloads that only repeat another one.
 const ALIASES: [&str; 3] = ["lin-kv", "txn-list-append", "txn-rw-register"];
 
@@ -160,7 +164,8 @@ impl Choices {
                 let mut picks = plainest.clone();
                 picks.iter_mut().take(1).for_each(|pick| *pick = workload);
                 picks.push(0);
-                tried.make_config(&picks, 0).is_some_and(|config| accepts(&config))
+                let fits = |config: &Config| tried.fits_together(&picks, config) && accepts(config);
+                tried.make_config(&picks, 0).as_ref().is_some_and(fits)
             });
             if is_playable && !axis.values.contains(&value) {
                 axis.values.push(value);
@@ -189,6 +194,25 @@ impl Choices {
         Some(config)
     }
 
+    /// Whether the values of a draw are promised to work together. What a person gave is not asked.
+    fn fits_together(&self, picks: &[usize], config: &Config) -> bool {
+        let is_drawn = |name: &str| {
+            let mut drawn = self.axes.iter().zip(picks);
+            drawn.any(|(axis, pick)| axis.name == name && *pick > 0)
+        };
+        let Some(workload) = find_workload(&config.workload) else { return false };
+        let has_kind = |kinds: &[&str]| {
+            let names = config.nemesis.iter().filter_map(|name| name.split(':').next());
+            names.into_iter().any(|name| kinds.contains(&name))
+        };
+        let splits_keys = workload.object() != Object::Registers || has_kind(&JOINING);
+        let judged_as_strong = ReadConsistency::parse(&config.read).is_some_and(|read| {
+            let strong = workload.check_names(ReadConsistency::Linearizable);
+            workload.check_names(read) == strong && !has_kind(&[CLOCK])
+        });
+        !(is_drawn("groups") && splits_keys) && (!is_drawn("read") || judged_as_strong)
+    }
+
     /// The draw nearest to this one that can be played: axes get their plainest value, the last
     /// one first, until it can.
     pub fn settle(
@@ -197,7 +221,10 @@ impl Choices {
         seed: u64,
         accepts: &dyn Fn(&Config) -> bool,
     ) -> Option<(Vec<usize>, Config)> {
-        let playable = |picks: &[usize]| self.make_config(picks, seed).filter(|it| accepts(it));
+        let playable = |picks: &[usize]| {
+            let fits = |config: &Config| self.fits_together(picks, config) && accepts(config);
+            self.make_config(picks, seed).filter(fits)
+        };
         if let Some(config) = playable(&picks) {
             return Some((picks, config));
         }
@@ -356,6 +383,34 @@ mod tests {
                 assert!(settled[0] == picks[0] || !settled.iter().any(|pick| *pick > 0));
             }
         }
+    }
+
+    #[test]
+    fn values_that_are_not_promised_together_are_not_drawn_together() {
+        let choices = choices_for("raft", &[]).expect("choices");
+        let pick = |name: &str, value: &str| {
+            let axis = choices.axes.iter().position(|axis| axis.name == name).expect("an axis");
+            let values = &choices.axes[axis].values;
+            (axis, values.iter().position(|one| one == value).expect("a value"))
+        };
+        let settle = |wanted: &[(&str, &str)]| {
+            let mut picks = vec![0; choices.axes.len()];
+            for (name, value) in wanted {
+                let (axis, place) = pick(name, value);
+                picks[axis] = place;
+            }
+            choices.settle(picks, 1, &is_plannable).expect("it can be played").1
+        };
+        let bank = settle(&[("workload", "bank"), ("groups", "--groups 3")]);
+        assert_eq!((bank.workload.as_str(), bank.node_args.len()), ("bank", 0));
+        let register = settle(&[("workload", "register"), ("groups", "--groups 3")]);
+        assert_eq!(register.node_args.join(" "), "--groups 3");
+        let reads = settle(&[("workload", "follower-reads"), ("read", "lease")]);
+        let strong = |read| {
+            let workload = find_workload("follower-reads").expect("it exists");
+            workload.check_names(ReadConsistency::parse(read).expect("it exists"))
+        };
+        assert_eq!(strong(&reads.read), strong("linearizable"));
     }
 
     #[test]
