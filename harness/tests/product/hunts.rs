@@ -40,6 +40,12 @@ fn a_hunt_finds_what_the_default_run_misses_and_keeps_it() {
         let learned: Vec<&str> = journal.lines().filter(|line| line.contains(part)).collect();
         assert!(!learned.is_empty(), "the journal has no {part}");
     }
+    // Without time for any run, another hunt still plays the file.
+    let again = workdir.run(&format!("{HUNT} --seed 2").replace("4m", "1s"));
+    let played = parse_stdout(&again);
+    assert_eq!(played["runs"].as_object().map(serde_json::Map::len), Some(0), "{played:#}");
+    let files = played["regressions"].as_array().expect("regressions").iter();
+    assert!(files.clone().any(|result| result["file"] == file), "{played:#}");
     // With the bug, the file shows it; without, it does not.
     let source = fs::read_to_string(&regression).expect("it is readable");
     assert!(source.contains("torn-txn") && source.contains("[finding]"), "{source}");

