@@ -6,7 +6,7 @@ use records::config::{OPTIONS, TestOption};
 use serde_json::Value;
 
 /// Options that a hunt decides itself.
-const DECIDED: [&str; 4] = ["capture", "fail-fast", "schedule", "seed"];
+const DECIDED: [&str; 5] = ["capture", "fail-fast", "schedule", "seed", "swarm"];
 
 /// Options with the values that they were given.
 #[derive(Clone, Debug)]

@@ -33,7 +33,8 @@ const fn for_raft(name: &'static str, values: &'static [&'static str]) -> AxisRo
     AxisRow { name, option: "node-arg", values, system: Some("raft") }
 }
 
-/// Every axis besides workload and nemesis. The first value is the plainest.
+/// Every axis besides workload and nemesis. The first value is the plainest; an empty one leaves
+/// the option out.
 const AXES: &[AxisRow] = &[
     for_all("pace", &["mixed", "dense", "calm"]),
     for_all("nodes", &["5", "3", "4"]),
@@ -41,9 +42,9 @@ const AXES: &[AxisRow] = &[
     for_all("time-limit", &["15s", "30s"]),
     for_all("concurrency", &["10", "5", "30"]),
     for_all("rate", &["200", "60", "600"]),
-    for_all("keys", &["5", "1", "20"]),
-    for_all("skew", &["uniform", "zipf", "hot"]),
-    for_all("patience", &["2s", "300ms", "5s"]),
+    for_all("keys", &["", "1", "3", "16"]),
+    for_all("skew", &["", "uniform", "zipf", "hot"]),
+    for_all("patience", &["", "300ms", "1s", "5s"]),
     for_raft("snapshots", &["", "--snapshot-entries 20", "--snapshot-entries 100"]),
     for_raft("groups", &["", "--groups 3"]),
     for_raft("profile", &["", "--profile fast"]),
@@ -139,6 +140,13 @@ impl Choices {
                 choices.add_axis(row.name, option, values, accepts);
             }
         }
+        let variants: Vec<String> =
+            system.variant_names().iter().map(|name| (*name).to_owned()).collect();
+        let variant = find_option("variant")?;
+        if !variants.is_empty() && find(variant).is_none() {
+            let values = std::iter::once(String::new()).chain(variants).collect();
+            choices.add_axis("variant", variant, values, accepts);
+        }
         Ok(choices)
     }
 
@@ -184,6 +192,7 @@ impl Choices {
             let option = OPTIONS.iter().find(|option| option.name == axis.option)?;
             let text = axis.values.get(*pick)?;
             match option.kind {
+                _ if text.is_empty() => (),
                 OptionKind::Words => words.extend(text.split_whitespace().map(str::to_owned)),
                 _ => values.set(option, parse_value(option, text).ok()?),
             }
@@ -228,13 +237,18 @@ impl Choices {
         if let Some(config) = playable(&picks) {
             return Some((picks, config));
         }
-        // One axis alone is mostly what does not fit.
-        for axis in (1..picks.len()).rev().filter(|axis| picks[*axis] != 0) {
-            let mut changed = picks.clone();
-            changed[axis] = 0;
-            if let Some(config) = playable(&changed) {
-                return Some((changed, config));
+        // What does not fit to workload and nemesis by itself is mostly what does not fit.
+        let drawn = picks.clone();
+        for axis in 2..drawn.len() {
+            let mut alone = vec![0; drawn.len()];
+            alone[..2].copy_from_slice(&drawn[..2]);
+            alone[axis] = drawn[axis];
+            if playable(&alone).is_none() {
+                picks[axis] = 0;
             }
+        }
+        if let Some(config) = playable(&picks) {
+            return Some((picks, config));
         }
         for axis in (0..picks.len()).rev() {
             picks[axis] = 0;

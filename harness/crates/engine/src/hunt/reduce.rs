@@ -6,14 +6,18 @@ use records::config::{Config, OPTIONS, TestOption};
 
 /// The numbers that are reduced, in this order, and the smallest value of each.
 const SIZES: [(&str, u64); 3] = [("concurrency", 1), ("keys", 1), ("rate", 5)];
-/// Options that say what is tested or how long, and are kept as they are.
-const KEPT: [&str; 12] = [
+/// Options that say what is tested or how long, or that a schedule takes the place of. They are
+/// kept as they are.
+const KEPT: [&str; 15] = [
     "bin",
     "capture",
+    "duration",
     "fail-fast",
+    "interval",
     "nemesis",
     "net",
     "nodes",
+    "pace",
     "schedule",
     "seed",
     "system",
