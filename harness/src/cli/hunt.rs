@@ -109,7 +109,7 @@ pub(crate) fn main(args: &HuntArgs, options: OutputOptions) -> Result<ExitCode> 
             budget: None,
             stop,
         },
-        bugs: bugs.into_iter().map(|(name, _)| name).collect(),
+        bugs: bugs.into_iter().map(|bug| bug.name).collect(),
         accepts: &is_plannable,
     };
     let style = output_style(std::io::stderr().is_terminal());
