@@ -1,6 +1,6 @@
 //! Registers the bugs of the state machine, of sessions and of answers.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, Load, Place, SimGap};
 use super::row::BugRow;
 

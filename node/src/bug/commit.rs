@@ -1,6 +1,6 @@
 //! Registers the bugs of committing entries and of what clients are told about them.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, Place, SeenBy, Setting, SimGap};
 use super::row::BugRow;
 

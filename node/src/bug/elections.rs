@@ -1,6 +1,6 @@
 //! Registers the bugs of elections.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, SeenBy, Setting};
 use super::row::BugRow;
 

@@ -1,6 +1,6 @@
 //! Registers the bugs of progress.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, Place, SeenBy, SimGap};
 use super::row::BugRow;
 

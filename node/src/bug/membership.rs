@@ -1,6 +1,6 @@
 //! Registers the bugs of changes of members.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, SeenBy, Setting, SimGap};
 use super::row::BugRow;
 

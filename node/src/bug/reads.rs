@@ -1,6 +1,6 @@
 //! Registers the bugs of reads.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, Load, Place, Setting, SimGap};
 use super::row::BugRow;
 

@@ -1,6 +1,6 @@
 //! Registers the bugs of replication.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, SeenBy};
 use super::row::BugRow;
 

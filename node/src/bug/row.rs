@@ -1,6 +1,6 @@
 //! Defines the row of a bug in the registry.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, Load, Place, SeenBy, Setting, SimGap};
 
 /// A bug, and what a test has to do with it.

@@ -1,6 +1,6 @@
 //! Registers the bugs of snapshots and compaction.
 
-use super::Bug;
+use super::bug_id::Bug;
 use super::column::{Fault, Load, Place, SeenBy, Setting, SimGap};
 use super::row::BugRow;
 

@@ -4,11 +4,12 @@
 //! start, monotonic clock), `replica`, `term` and `event`, and `group` if there are several groups.
 //! Further fields depend on `event`:
 //!
-//! - `start` (`from`, `to`, `of`): recovery found the entries after `from` up to `to`, of term `of`.
+//! - `start` (`from`, `to`, `of`): recovery found the entries after `from` up to `to`, the last of
+//!   term `of`.
 //! - `role` (`role`, `leader` or null): role, term or known leader changed.
 //! - `vote` (`for`, `sequence`): a vote was granted in `term`; it is durable once `sequence` is.
-//! - `append` (`from`, `to`, `of`, `entries`, `sequence`): entries from index `from` to `to` replace
-//!   all from `from` on; they are durable once `sequence` is. `of` is the last entry's term.
+//! - `append` (`from`, `to`, `of`, `entries`, `sequence`): entries from index `from` to `to`
+//!   replace all from `from` on; they are durable once `sequence` is. `of` is the last one's term.
 //! - `rewrite` (`base`, `entries`, `sequence`): the log was written anew, after index `base`.
 //! - `durable` (`sequence`): every write up to this one is durable.
 //! - `commit` (`from`, `to`, `entries`, `configs`): entries were committed and applied.

@@ -2,7 +2,8 @@
 //!
 //! The replica of a disk that a fault disturbed is excused: it may stop over what it finds.
 
-use super::{Breaches, LogFile, Sources};
+use super::breaches::Breaches;
+use super::sources::{LogFile, Sources};
 use records::record::CheckRecord;
 use std::borrow::Cow;
 

@@ -44,8 +44,8 @@ impl LogRules {
     }
 }
 
-/// The line of a log's end that explains why its process exited: the last that is never normal, else
-/// the last with a word of failure, else the last.
+/// The line of a log's end that explains why its process exited: the last that is never normal,
+/// else the last with a word of failure, else the last.
 pub(crate) fn find_exit_line(lines: &[String]) -> Option<&str> {
     let lines = || lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).rev();
     let never_normal = |line: &&str| DEFAULT_RULES.iter().any(|rule| rule.is_match(line));

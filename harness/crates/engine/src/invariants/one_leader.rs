@@ -4,7 +4,8 @@
 //! A replica may read its role and its term a moment apart. So a report counts only if a second one
 //! of the same replica agrees.
 
-use super::{Breaches, Sources};
+use super::breaches::Breaches;
+use super::sources::Sources;
 use records::record::CheckRecord;
 use records::replica_log::{Observation, ObservationRecord, ReportedStatus};
 use std::collections::BTreeMap;
@@ -22,7 +23,7 @@ pub(super) fn check_reported_leaders(sources: &Sources<'_>) -> Option<CheckRecor
     }
     let mut leaders: BTreeMap<u64, (&str, u64)> = BTreeMap::new();
     let mut breaches = Breaches::default();
-    for Leadership { replica, term, time } in repeated_leaderships(sources.observations) {
+    for ReportedLeadership { replica, term, time } in repeated_leaderships(sources.observations) {
         let (first, since) = *leaders.entry(term).or_insert((replica, time));
         if first != replica {
             let example = format!(
@@ -43,7 +44,7 @@ pub(super) fn check_reported_leaders(sources: &Sources<'_>) -> Option<CheckRecor
     Some(breaches.into_record(NAME, holds, excuse))
 }
 
-struct Leadership<'a> {
+struct ReportedLeadership<'a> {
     replica: &'a str,
     term: u64,
     time: u64,
@@ -51,7 +52,7 @@ struct Leadership<'a> {
 
 /// Who reported twice to lead a term. Reports that equal the one before are not recorded: what was
 /// reported lasts until the next record.
-fn repeated_leaderships(observations: &[ObservationRecord]) -> Vec<Leadership<'_>> {
+fn repeated_leaderships(observations: &[ObservationRecord]) -> Vec<ReportedLeadership<'_>> {
     let mut last: BTreeMap<&str, (u64, Option<u64>)> = BTreeMap::new();
     let mut repeated = Vec::new();
     for ObservationRecord { time, replica, observation } in observations {
@@ -59,7 +60,7 @@ fn repeated_leaderships(observations: &[ObservationRecord]) -> Vec<Leadership<'_
         let term = said.as_ref().and_then(led_term);
         let Some((since, Some(led))) = last.insert(replica, (*time, term)) else { continue };
         if term == Some(led) || time - since >= TWO_POLLS_NS {
-            repeated.push(Leadership { replica, term: led, time: since });
+            repeated.push(ReportedLeadership { replica, term: led, time: since });
         }
     }
     repeated

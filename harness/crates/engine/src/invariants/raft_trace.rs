@@ -7,9 +7,11 @@
 //! A replica whose disk a fault corrupted or emptied is excused for what it forgot. What replicas
 //! then do together is unknown, not a violation: Raft promises nothing on such disks.
 
+use super::breaches::Breaches;
 use super::replica_trace::ReplayedLog;
+use super::sources::Sources;
 use super::trace_line::{Config, EntryId, Event, TraceLine, parse_trace};
-use super::{Breaches, Sources};
+
 use records::record::CheckRecord;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,8 +151,8 @@ impl<'a> GroupTrace<'a> {
             Event::Lost { peer, .. } if self.is_excused(peer, true) => {}
             Event::Lost { peer, acknowledged, rejected } => {
                 let example = format!(
-                    "{peer} had acknowledged entry {acknowledged} and lacked entry {rejected} later \
-                     ({place})"
+                    "{peer} had acknowledged entry {acknowledged} and lacked entry {rejected} \
+                     later ({place})"
                 );
                 self.breaches.push(("durability", example));
             }

@@ -1,8 +1,8 @@
 //! Histories of traces, reports and logs that must convict, and ones that must not.
 
 use super::*;
-use records::record::FaultState;
-use records::replica_log::{Observation, ReportedStatus};
+use records::record::{FaultRecord, FaultState, Validity};
+use records::replica_log::{Observation, ObservationRecord, ReportedStatus};
 use serde_json::json;
 
 fn no_sources() -> Sources<'static> {

@@ -31,8 +31,8 @@ pub trait Nemesis: Sync {
     fn requirements(&self) -> &'static [Requirement] {
         &[]
     }
-    /// Whether it changes what a replica had made durable, so that no protocol can keep its promises
-    /// on that disk.
+    /// Whether it changes what a replica had made durable, so that no protocol can keep its
+    /// promises on that disk.
     fn corrupts_data(&self) -> bool {
         false
     }
