@@ -234,6 +234,7 @@ mod tests {
             format!("{replica}[ready]\nget = \"/health\"\nok = []\n"),
             format!("{replica}[ready]\nget = \"/health\"\nok = [200]\nwithin = \"soon\"\n"),
             format!("{replica}[stop]\nsignal = \"SIGTREM\"\n"),
+            format!("{replica}[logs]\nconvict = [\"lost\", \"(\"]\n"),
         ]
     }
 
@@ -280,6 +281,7 @@ mod tests {
     write for example 30s, 1m30s or 500ms
 :5:10: unsupported signal "SIGTREM";
     did you mean SIGTERM? supported: SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2
+:5:20: "(" is no regular expression: found open group without closing ')'
 "#);
     }
 
