@@ -11,6 +11,7 @@ use engine::live::print_stderr;
 use engine::run::plan::Plan;
 use engine::run::swarm::draw_configuration;
 use engine::run::{FinishedRun, RunContext, check_names, run};
+use engine::spelling::nearest_word;
 pub(crate) use given::GivenOptions;
 use records::RESULTS;
 use records::record::Config;
@@ -129,7 +130,13 @@ fn check_bugs(plan: &Plan, bin: Option<&PathBuf>) -> Result<()> {
             if names.is_empty() {
                 bail!("--unsafe {bug}: {} has no seeded bugs to switch on", plan.config.system);
             }
-            bail!("--unsafe {bug}: there is no such bug; there are: {}", names.join(", "));
+            let near = nearest_word(bug, &names).map(|near| format!("did you mean {near}? "));
+            bail!(
+                "--unsafe {bug}: {} has no such bug; {}`harness list` shows all {}",
+                plan.config.system,
+                near.unwrap_or_default(),
+                names.len()
+            );
         }
     }
     Ok(())

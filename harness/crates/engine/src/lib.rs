@@ -10,7 +10,7 @@ pub mod invariants;
 pub mod live;
 pub mod nemesis;
 pub mod run;
-mod spelling;
+pub mod spelling;
 mod status_poller;
 pub mod suite;
 pub mod system;

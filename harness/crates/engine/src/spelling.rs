@@ -8,7 +8,7 @@ pub(crate) fn hash_text(text: &str) -> u64 {
 }
 
 /// The known word at an edit distance of at most two, if there is one.
-pub(crate) fn nearest_word<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub fn nearest_word<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let near = known.iter().map(|known| (edit_distance(word, known), *known)).min()?;
     (near.0 <= 2).then_some(near.1)
 }
