@@ -140,7 +140,7 @@ async fn status_contains_role_leader_and_bugs() {
     let (code, status) = cluster.get(leader, "/status").await;
     assert_eq!((code, &status["role"]), (200, &json!("leader")));
     assert_eq!(status["leader"], format!("n{leader}"));
-    assert_eq!(status["unsafe"], json!(["no-fsync", "early-ack"]));
+    assert_eq!(status["unsafe"], json!(["early-ack", "no-fsync"]));
     assert_eq!(status["peers"].as_object().expect("an object").len(), 2);
     for field in ["term", "last_index", "commit_index", "applied"] {
         assert!(status[field].is_u64(), "{field} in {status}");
