@@ -61,12 +61,12 @@ impl ReplayedLog {
     }
 
     fn append(&mut self, from: u64, entries: &[EntryId], sequence: u64) {
-        let kept = usize::try_from(from.saturating_sub(self.base + 1)).unwrap_or(usize::MAX);
-        if kept > self.entries.len() {
-            // The trace does not tell what stands between: the log is known from here on.
-            (self.base, self.entries) = (from.saturating_sub(1), Vec::new());
+        let before = from.saturating_sub(1);
+        if before < self.base || before > self.last_index() {
+            // The trace does not tell what stands before: the log is known from here on.
+            (self.base, self.entries) = (before, Vec::new());
         } else {
-            self.entries.truncate(kept);
+            self.entries.truncate(usize::try_from(before - self.base).unwrap_or(usize::MAX));
         }
         self.entries.extend_from_slice(entries);
         let to = self.last_index();

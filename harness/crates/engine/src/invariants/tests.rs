@@ -174,6 +174,27 @@ fn every_invariant_can_be_broken() {
 }
 
 #[test]
+fn entries_that_replace_what_recovery_found_stand_at_their_index() {
+    let mut traces = correct_traces();
+    // Recovery finds the old entry 3 of term 1: the crash came before its replacement was durable.
+    traces[1] = trace(
+        "n2",
+        &[
+            (0, start(0, 0)),
+            (1, append(1, &["1:aa", "1:bb", "1:cc"], 1)),
+            (1, durable(1)),
+            (2, append(3, &["2:dd"], 2)),
+            (1, start(3, 1)),
+            (2, append(3, &["2:dd", "2:ee"], 1)),
+            (3, role("leader")),
+        ],
+    );
+    traces[0].1 += &trace("n1", &[(2, append(4, &["2:ee"], 2)), (2, commit(4, &["2:ee"]))]).1;
+    let check = judge_traces(&traces);
+    assert_eq!(check.validity, Validity::Valid, "{}", check.sentence);
+}
+
+#[test]
 fn a_vote_that_was_never_durable_may_be_forgotten() {
     let check = judge_traces(&[trace(
         "n1",
