@@ -3,7 +3,7 @@
 //! The replica of a disk that a fault disturbed is excused: it may stop over what it finds.
 
 use super::breaches::Breaches;
-use super::sources::{LogFile, Sources};
+use super::sources::{ReplicaFile, Sources};
 use records::record::CheckRecord;
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ pub(super) fn check_logs(sources: &Sources<'_>) -> Option<CheckRecord> {
     }
     let disturbed = sources.disturbed_hosts();
     let (mut breaches, mut excused, mut lines) = (Breaches::default(), Breaches::default(), 0);
-    for LogFile { host, name, text } in sources.logs {
+    for ReplicaFile { host, name, text, .. } in sources.logs {
         for (number, line) in (1..).zip(text.lines()) {
             lines += 1;
             let line = redact_bugs(line, sources.bugs);
@@ -32,7 +32,10 @@ pub(super) fn check_logs(sources: &Sources<'_>) -> Option<CheckRecord> {
             breaches.add_breach("a line that no correct replica writes", example);
         }
     }
-    let holds = format!("logs: none of {lines} lines is one that no correct replica writes");
+    let holds = format!(
+        "logs: none of {lines} lines is one that no correct replica writes{}",
+        Sources::cut_note(sources.logs)
+    );
     if breaches.is_empty() && !excused.is_empty() {
         let excuse = "a fault disturbed its disk".to_owned();
         return Some(excused.into_record(NAME, holds, Some(excuse)));

@@ -15,7 +15,7 @@ mod trace_line;
 
 pub use log_rules::LogRules;
 pub(crate) use log_rules::find_exit_line;
-pub(crate) use sources::{LogFile, Sources};
+pub(crate) use sources::{ReplicaFile, Sources};
 
 use records::record::CheckRecord;
 

@@ -9,7 +9,7 @@
 
 use super::breaches::Breaches;
 use super::replica_trace::ReplayedLog;
-use super::sources::Sources;
+use super::sources::{ReplicaFile, Sources};
 use super::trace_line::{Config, EntryId, Event, TraceLine, parse_trace};
 
 use records::record::CheckRecord;
@@ -22,9 +22,9 @@ const NAME: &str = "raft-invariants";
 /// Checks the traces of a run, if its replicas wrote any.
 pub(super) fn check_traces(sources: &Sources<'_>) -> Option<CheckRecord> {
     let mut groups: BTreeMap<u32, GroupTrace<'_>> = BTreeMap::new();
-    for (file, text) in sources.traces {
+    for ReplicaFile { name, text, .. } in sources.traces {
         for (number, line) in parse_trace(text) {
-            let place = format!("{file}:{number}");
+            let place = format!("trace/{name}:{number}");
             let group = groups.entry(line.group).or_insert_with(|| GroupTrace::new(sources));
             group.add_line(&line, &place);
         }
@@ -45,7 +45,8 @@ pub(super) fn check_traces(sources: &Sources<'_>) -> Option<CheckRecord> {
     });
     let holds = format!(
         "raft-invariants: one leader in each of {leaders} terms, and the replicas agree on \
-         {committed} committed entries"
+         {committed} committed entries{}",
+        Sources::cut_note(sources.traces)
     );
     Some(breaches.into_record(NAME, holds, excuse))
 }

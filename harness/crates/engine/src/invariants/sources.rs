@@ -5,14 +5,16 @@ use crate::nemesis::{Nemesis, Requirement, find_nemesis};
 use records::record::{FaultRecord, FaultState};
 use records::replica_log::ObservationRecord;
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 /// What is known of the replicas of a run.
 pub(crate) struct Sources<'a> {
     /// The logs of the replicas.
-    pub(crate) logs: &'a [LogFile],
-    /// The protocol trace of each host whose system writes one: the file's name and its text.
-    pub(crate) traces: &'a [(String, String)],
+    pub(crate) logs: &'a [ReplicaFile],
+    /// The protocol trace of each host whose system writes one.
+    pub(crate) traces: &'a [ReplicaFile],
     /// The status that replicas reported.
     pub(crate) observations: &'a [ObservationRecord],
     /// All faults of the run.
@@ -25,26 +27,36 @@ pub(crate) struct Sources<'a> {
     pub(crate) one_leader_per_term: bool,
 }
 
-/// What a replica wrote to one file of its logs.
-pub(crate) struct LogFile {
+/// The most bytes of a file that are read: about an hour of a trace at the default rate.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// What the replica on a host wrote to one file.
+#[derive(Clone)]
+pub(crate) struct ReplicaFile {
     /// The host of the replica.
     pub(crate) host: String,
     /// The name of the file.
     pub(crate) name: String,
-    /// What it wrote.
+    /// What it wrote, as far as it was read.
     pub(crate) text: String,
+    /// Whether the file is longer.
+    pub(crate) is_cut: bool,
 }
 
-impl LogFile {
-    /// Reads all logs of a run, in order of name: `n1.log`, and `n1-NAME` of a file that the
-    /// replica wrote itself.
+impl ReplicaFile {
+    /// Reads the beginnings of all files of a directory, in order of name. Names begin with the
+    /// host, as in `n1.log`, or `n1-NAME` of a file that the replica wrote itself.
     pub(crate) fn read_all(directory: &Path) -> Vec<Self> {
         let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
         let read = |entry: std::fs::DirEntry| {
             let name = entry.file_name().to_string_lossy().into_owned();
             let host = name.split(['.', '-']).next()?.to_owned();
-            let text = String::from_utf8_lossy(&std::fs::read(entry.path()).ok()?).into_owned();
-            Some(Self { host, name, text })
+            let file = File::open(entry.path()).ok()?;
+            let is_cut = file.metadata().ok()?.len() > MAX_FILE_BYTES;
+            let mut bytes = Vec::new();
+            file.take(MAX_FILE_BYTES).read_to_end(&mut bytes).ok()?;
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            Some(Self { host, name, text, is_cut })
         };
         let mut files: Vec<Self> = entries.filter_map(read).collect();
         files.sort_by(|one, other| one.name.cmp(&other.name));
@@ -73,6 +85,14 @@ impl Sources<'_> {
     /// The hosts whose replica may have started again from nothing.
     pub(super) fn emptied_hosts(&self) -> BTreeSet<&str> {
         self.hosts_hit_by(|nemesis| nemesis.empties_disk())
+    }
+
+    /// What must be added to a sentence about these files where not all of each was read.
+    pub(super) fn cut_note(files: &[ReplicaFile]) -> String {
+        match files.iter().any(|file| file.is_cut) {
+            true => format!("; only the first {} MiB of a file were read", MAX_FILE_BYTES >> 20),
+            false => String::new(),
+        }
     }
 
     /// The first fault that corrupted what a replica had synced. Raft promises nothing after that.

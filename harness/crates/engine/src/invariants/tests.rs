@@ -18,7 +18,7 @@ fn no_sources() -> Sources<'static> {
 }
 
 /// Lines of `replica`: each is its term and the event.
-fn trace(replica: &str, events: &[(u64, serde_json::Value)]) -> (String, String) {
+fn trace(replica: &str, events: &[(u64, serde_json::Value)]) -> ReplicaFile {
     let line = |(term, event): &(u64, serde_json::Value)| {
         let mut line = event.clone();
         line["replica"] = replica.into();
@@ -26,7 +26,12 @@ fn trace(replica: &str, events: &[(u64, serde_json::Value)]) -> (String, String)
         line["us"] = 1.into();
         line.to_string() + "\n"
     };
-    (format!("{replica}.jsonl"), events.iter().map(line).collect())
+    ReplicaFile {
+        host: replica.to_owned(),
+        name: format!("{replica}.jsonl"),
+        text: events.iter().map(line).collect(),
+        is_cut: false,
+    }
 }
 
 fn vote(candidate: &str, sequence: u64) -> serde_json::Value {
@@ -53,12 +58,12 @@ fn start(to: u64, of: u64) -> serde_json::Value {
     json!({"event": "start", "from": 0, "to": to, "of": of})
 }
 
-fn judge_traces(traces: &[(String, String)]) -> CheckRecord {
+fn judge_traces(traces: &[ReplicaFile]) -> CheckRecord {
     check_invariants(&Sources { traces, ..no_sources() }).remove(0)
 }
 
 /// A correct run: n1 leads term 1, n2 takes over in term 2.
-fn correct_traces() -> Vec<(String, String)> {
+fn correct_traces() -> Vec<ReplicaFile> {
     vec![
         trace(
             "n1",
@@ -101,8 +106,9 @@ fn a_correct_trace_holds_whatever_is_missing_at_its_end() {
     assert_eq!(whole.validity, Validity::Valid, "{}", whole.sentence);
     assert!(whole.sentence.contains("2 terms") && whole.sentence.contains("3 committed"));
     let traces = correct_traces();
-    for cut in 0..traces[0].1.len() {
-        let cut_off = [(traces[0].0.clone(), traces[0].1[..cut].to_owned()), traces[1].clone()];
+    for cut in 0..traces[0].text.len() {
+        let text = traces[0].text[..cut].to_owned();
+        let cut_off = [ReplicaFile { text, ..traces[0].clone() }, traces[1].clone()];
         let checks = check_invariants(&Sources { traces: &cut_off, ..no_sources() });
         assert!(checks.iter().all(|check| check.validity == Validity::Valid), "cut at {cut}");
     }
@@ -113,7 +119,7 @@ fn a_correct_trace_holds_whatever_is_missing_at_its_end() {
 fn assert_broken(invariant: &str, replica: usize, events: &[(u64, serde_json::Value)], word: &str) {
     let mut traces = correct_traces();
     let name = ["n1", "n2"][replica];
-    traces[replica].1 += &trace(name, events).1;
+    traces[replica].text += &trace(name, events).text;
     let check = judge_traces(&traces);
     assert_eq!(check.validity, Validity::Invalid, "{}", check.sentence);
     let names: Vec<&str> = check.findings.iter().map(|finding| finding.name.as_str()).collect();
@@ -189,7 +195,7 @@ fn entries_that_replace_what_recovery_found_stand_at_their_index() {
             (3, role("leader")),
         ],
     );
-    traces[0].1 += &trace("n1", &[(2, append(4, &["2:ee"], 2)), (2, commit(4, &["2:ee"]))]).1;
+    traces[0].text += &trace("n1", &[(2, append(4, &["2:ee"], 2)), (2, commit(4, &["2:ee"]))]).text;
     let check = judge_traces(&traces);
     assert_eq!(check.validity, Validity::Valid, "{}", check.sentence);
 }
@@ -322,7 +328,12 @@ fn two_replicas_that_report_to_lead_one_term_convict() {
 }
 
 fn judge_log(text: &str, faults: &[FaultRecord], log_rules: LogRules) -> CheckRecord {
-    let logs = [LogFile { host: "n1".into(), name: "n1.log".into(), text: text.to_owned() }];
+    let logs = [ReplicaFile {
+        host: "n1".into(),
+        name: "n1.log".into(),
+        text: text.to_owned(),
+        is_cut: false,
+    }];
     let bugs = ["panicked at ".to_owned()];
     let sources = Sources { logs: &logs, faults, log_rules, ..no_sources() };
     let named = Sources { bugs: &bugs, logs: &logs, ..no_sources() };

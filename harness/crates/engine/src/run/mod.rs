@@ -18,7 +18,7 @@ mod setup;
 pub mod swarm;
 
 use crate::clock::Clock;
-use crate::invariants::{LogFile, Sources, check_invariants};
+use crate::invariants::{ReplicaFile, Sources, check_invariants};
 use crate::live::LiveView;
 use crate::nemesis::executor::{Executor, NemesisOutcome};
 use crate::nemesis::{Cluster, Telemetry, script};
@@ -289,14 +289,10 @@ impl RunningCluster {
         observed: &ReplicaTelemetry,
     ) -> Vec<CheckRecord> {
         let system = self.plan.system;
-        let traces = self.record.replicas.iter().filter_map(|replica| {
-            let text = std::fs::read(self.directory.trace_path(&replica.name)).ok()?;
-            let file = format!("trace/{}.jsonl", replica.name);
-            Some((file, String::from_utf8_lossy(&text).into_owned()))
-        });
+        let read_files = |name| ReplicaFile::read_all(&self.directory.file_path(name));
         check_invariants(&Sources {
-            logs: &LogFile::read_all(&self.directory.file_path("logs")),
-            traces: &traces.collect::<Vec<_>>(),
+            logs: &read_files("logs"),
+            traces: &read_files("trace"),
             observations: &observed.observations,
             faults,
             bugs: &self.plan.config.bugs,
